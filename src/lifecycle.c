@@ -1,0 +1,1 @@
+/* Load, fork, unload: the one place that names every room. */

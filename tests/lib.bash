@@ -1,0 +1,61 @@
+# Shared by every .bats file: how a probe is run bare, shimmed and watched, and how its records are read.
+#
+#   bare CMD...      without the library
+#   shimmed CMD...   with it, repairing; records go to $SESSION
+#   watched CMD...   with it, recording only; records go to $SESSION
+#   events KIND      the records of that kind, one JSON object a line (counts as written)
+#   fact KEY         the value of KEY=... in $output of the last `run`
+#
+# Paths: $PROBES holds the compiled probes, $WORK is this test's own directory.
+# A prefix serves every way of running: RACESHIM_TEST_PREFIX='valgrind -q' bats tests/lock.bats
+
+BUILD=${RACESHIM_BUILD:-$(cd "$BATS_TEST_DIRNAME/.." && pwd)}
+PROBES=$BUILD/tests/probes
+LIBRARY=$BUILD/.libs/libraceshim.so
+SHIM_RUN=$BUILD/tools/shim-run
+SHIM_REPORT=$BUILD/tools/shim-report
+export BUILD PROBES LIBRARY SHIM_RUN SHIM_REPORT
+
+setup() {
+  WORK=$BATS_TEST_TMPDIR
+  SESSION=$WORK/session
+  mkdir -m 700 "$SESSION"
+  cd "$WORK" || return 1
+  if declare -F prepare >/dev/null; then prepare; fi
+}
+
+bare() {
+  # shellcheck disable=SC2086 # the prefix is a list of words
+  env -u LD_PRELOAD -u RACESHIM ${RACESHIM_TEST_PREFIX-} "$@"
+}
+
+# with_settings SETTINGS CMD...
+with_settings() {
+  local settings=$1
+  shift
+  # shellcheck disable=SC2086 # the prefix is a list of words
+  env LD_PRELOAD="$LIBRARY" RACESHIM="$settings out=$SESSION" ${RACESHIM_TEST_PREFIX-} "$@"
+}
+
+shimmed() { with_settings "locks=repair env=off ${EXTRA_SETTINGS-}" "$@"; }
+watched() { with_settings "locks=watch env=off ${EXTRA_SETTINGS-}" "$@"; }
+
+events() {
+  local kind=$1
+  cat "$SESSION"/*.jsonl 2>/dev/null | jq -c --arg kind "$kind" 'select(.kind == $kind)'
+}
+
+# no_events: what a program that needed no repair leaves behind
+no_events() { [ -z "$(cat "$SESSION"/*.jsonl 2>/dev/null)" ]; }
+
+fact() {
+  # shellcheck disable=SC2154 # $output is set by bats' run
+  sed -n "s/^$1=//p" <<<"$output"
+}
+
+need() {
+  local tool
+  for tool in "$@"; do
+    command -v "$tool" >/dev/null || skip "$tool is not installed"
+  done
+}
