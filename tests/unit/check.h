@@ -1,104 +1,82 @@
-/* Unit tests of the rooms: plain programs, no preload, one line for each test.
+/* The unit tests' harness: one file of tests is one program.
  *
- *     int main(void) {
- *         TEST("L4: touching ranges of one type become one") {
- *             CHECK(range_merge(&a, &b));
- *             CHECK_EQ(a.len, 20);
- *         }
- *         return check_done();
+ *     TEST("L4: a lock of no length reaches to the end") {
+ *         CHECK(...);
+ *         CHECK_EQ(got, wanted);
  *     }
  *
- * A test prints `ok - NAME` or `not ok - NAME`, after one `# file:line: what` for each check that
- * failed. A failed check does not end the test; `if (!CHECK(p)) break;` does, outside inner loops.
- * SKIP(reason) says that what follows cannot be tried here: `if (absent) { SKIP("no /proc"); break;
- * }` Checks may run in several threads at once. In a forked child end with _exit(check_failures()
- * != 0). CHECK_ONLY=WORD in the environment runs the tests whose names contain WORD.
+ * Each test prints "ok - name" or "not ok - name" after its failed checks; the exit status is 1 if
+ * any failed. An argument runs only the tests whose names contain it. A check that fails does not
+ * end its test. The program's main is here.
  */
-#ifndef RACESHIM_TESTS_CHECK_H
-#define RACESHIM_TESTS_CHECK_H
+#ifndef RACESHIM_CHECK_H
+#define RACESHIM_CHECK_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define CHECK_MAY_BE_UNUSED __attribute__((unused))
+#define CHECK_TESTS_MAX 256
+static struct {
+    const char *name;
+    void (*run)(void);
+} check_tests[CHECK_TESTS_MAX];
+static int check_test_count;
+static int check_failures; /* of the test that runs */
 
-static const char *check_name;        /* the test that is running, NULL before the first */
-static const char *check_skip_reason; /* set by SKIP */
-static atomic_int check_failed_here;  /* checks that failed in it */
-static int check_count, check_count_failed;
+#define CHECK_JOIN_(a, b) a##b
+#define CHECK_JOIN(a, b) CHECK_JOIN_(a, b)
 
-CHECK_MAY_BE_UNUSED static int check_failures(void) {
-    return atomic_load(&check_failed_here);
-}
+#define TEST(test_name) TEST_(test_name, __COUNTER__)
+#define TEST_(test_name, number)                                                                   \
+    static void CHECK_JOIN(check_test_, number)(void);                                             \
+    __attribute__((constructor)) static void CHECK_JOIN(check_register_, number)(void) {           \
+        check_tests[check_test_count].name = test_name;                                            \
+        check_tests[check_test_count++].run = CHECK_JOIN(check_test_, number);                     \
+    }                                                                                              \
+    static void CHECK_JOIN(check_test_, number)(void)
 
-static void check_finish(void) {
-    if (!check_name)
-        return;
-    int failed = check_failures();
-    check_count++;
-    check_count_failed += failed != 0;
-    printf("%s - %s", failed ? "not ok" : "ok", check_name);
-    if (check_skip_reason)
-        printf(" # SKIP %s", check_skip_reason);
-    putchar('\n');
-    fflush(stdout);
-    check_name = NULL;
-}
+#define CHECK_FAILED(...)                                                                          \
+    do {                                                                                           \
+        check_failures++;                                                                          \
+        printf("# %s:%d: ", __FILE__, __LINE__);                                                   \
+        printf(__VA_ARGS__);                                                                       \
+        putchar('\n');                                                                             \
+    } while (0)
 
-/* True if the test is to run. The line of the test before is printed here, so that `break` may
- * leave a test early. */
-static bool check_begin(const char *name) {
-    check_finish();
-    const char *only = getenv("CHECK_ONLY");
-    if (only && !strstr(name, only))
-        return false;
-    check_name = name;
-    check_skip_reason = NULL;
-    atomic_store(&check_failed_here, 0);
-    return true;
-}
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            CHECK_FAILED("%s", #condition);                                                        \
+    } while (0)
 
-CHECK_MAY_BE_UNUSED static bool check_true(bool passed, const char *file, int line,
-                                           const char *what) {
-    if (!passed) {
-        atomic_fetch_add(&check_failed_here, 1);
-        printf("# %s:%d: %s\n", file, line, what);
+#define CHECK_EQ(got, wanted)                                                                      \
+    do {                                                                                           \
+        long long check_got = (long long)(got);                                                    \
+        long long check_wanted = (long long)(wanted);                                              \
+        if (check_got != check_wanted)                                                             \
+            CHECK_FAILED("%s is %lld, not %lld", #got, check_got, check_wanted);                   \
+    } while (0)
+
+#define CHECK_STR(got, wanted)                                                                     \
+    do {                                                                                           \
+        const char *check_got = (got);                                                             \
+        const char *check_wanted = (wanted);                                                       \
+        if (strcmp(check_got, check_wanted) != 0)                                                  \
+            CHECK_FAILED("%s is \"%s\", not \"%s\"", #got, check_got, check_wanted);               \
+    } while (0)
+
+int main(int argc, char **argv) {
+    int failed = 0;
+    for (int i = 0; i < check_test_count; i++) {
+        if (argc > 1 && strstr(check_tests[i].name, argv[1]) == NULL)
+            continue;
+        check_failures = 0;
+        check_tests[i].run();
+        printf("%s - %s\n", check_failures ? "not ok" : "ok", check_tests[i].name);
         fflush(stdout);
+        failed += check_failures != 0;
     }
-    return passed;
+    return failed != 0;
 }
-
-CHECK_MAY_BE_UNUSED static bool check_equal(long long got, long long wanted, const char *file,
-                                            int line, const char *what) {
-    char text[512];
-    snprintf(text, sizeof text, "%s: got %lld, wanted %lld", what, got, wanted);
-    return check_true(got == wanted, file, line, text);
-}
-
-CHECK_MAY_BE_UNUSED static bool check_same_text(const char *got, const char *wanted,
-                                                const char *file, int line, const char *what) {
-    char text[2048];
-    bool same = got && wanted ? strcmp(got, wanted) == 0 : got == wanted;
-    if (!same)
-        snprintf(text, sizeof text, "%s:\n#   got    %s\n#   wanted %s", what, got ? got : "(null)",
-                 wanted ? wanted : "(null)");
-    return check_true(same, file, line, same ? "" : text);
-}
-
-/* The exit status of the program. */
-CHECK_MAY_BE_UNUSED static int check_done(void) {
-    check_finish();
-    printf("# %d tests, %d failed\n", check_count, check_count_failed);
-    return check_count_failed || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-#define TEST(name) for (bool check_once = check_begin(name); check_once; check_once = false)
-#define CHECK(condition) check_true((condition), __FILE__, __LINE__, #condition)
-#define CHECK_EQ(got, wanted) check_equal((got), (wanted), __FILE__, __LINE__, #got)
-#define CHECK_STR(got, wanted) check_same_text((got), (wanted), __FILE__, __LINE__, #got)
-#define SKIP(reason) (check_skip_reason = (reason))
 
 #endif
