@@ -1,0 +1,9 @@
+/* The formats of a report. One row here, one function NAME_write in the report room. */
+#ifndef RACESHIM_TOOLS_FORMATS_H
+#define RACESHIM_TOOLS_FORMATS_H
+
+#define FORMATS(FORMAT)                                                                            \
+    FORMAT(text)                                                                                   \
+    FORMAT(json)
+
+#endif

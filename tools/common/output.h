@@ -1,0 +1,45 @@
+/* Where text for people goes, and how text that others wrote is made harmless on the way.
+ *
+ * Paths, thread names and commands come from the programs that were run, and records from files
+ * that anyone may have written. Whatever of that is printed goes through output_text: then no line
+ * can be forged and no terminal driven. What the tools say on their own account is printed with
+ * stdio.
+ */
+#ifndef RACESHIM_TOOLS_OUTPUT_H
+#define RACESHIM_TOOLS_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct output {
+    FILE *file;
+    bool colour; /* a terminal, and neither NO_COLOR nor TERM=dumb */
+    bool utf8;   /* may carry other characters than ASCII */
+    unsigned columns;
+    unsigned rows;
+};
+
+/* For a stream that is open. Expects that setlocale(LC_CTYPE, "") was called. */
+struct output output_on(FILE *file);
+
+/* The same properties for a stream in memory, to measure a line before it is printed. */
+struct output output_like(const struct output *output, FILE *file);
+
+/* Prints control characters, bytes that are no UTF-8, and characters that would reorder or break
+ * the line as \xNN or \u{N}, and the backslash doubled. Text of more than limit bytes (0: 4096) is
+ * cut in the middle, where "..." stands then. */
+void output_text(const struct output *output, const char *bytes, size_t length, size_t limit);
+
+enum paint { PAINT_BAD, PAINT_WARN, PAINT_NOTE, PAINT_STRONG, PAINT_FAINT };
+void output_paint(const struct output *output, enum paint paint);
+void output_plain(const struct output *output);
+
+/* The terminal rows that a text takes which was printed by these functions. */
+unsigned output_rows(const struct output *output, const char *text, size_t length);
+
+/* The length of the UTF-8 character at the start of bytes, and the character; 0 if there is none.
+ */
+size_t utf8_decode(const char *bytes, size_t length, unsigned *character);
+
+#endif

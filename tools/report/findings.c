@@ -1,0 +1,146 @@
+#define _GNU_SOURCE
+#include "findings.h"
+
+#include "../common/memory.h"
+#include "record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void findings_begin(struct findings *findings, uint64_t since) {
+    *findings = (struct findings){.since = since};
+    lines_begin(&findings->lines);
+}
+
+void findings_end(struct findings *findings) {
+    lines_end(&findings->lines);
+    free(findings->items);
+    free(findings->slots);
+}
+
+/* The fingerprint's 16 hexadecimal digits; 0 if there are none. */
+static uint64_t read_id(const json_t *record) {
+    struct string id = record_string(record, "id");
+    if (!id.bytes || id.length != 16 || strspn(id.bytes, "0123456789abcdef") != 16)
+        return 0;
+    return strtoull(id.bytes, NULL, 16);
+}
+
+static struct finding describe(const json_t *record, struct place place) {
+    struct string kind = record_string(record, "kind");
+    struct string time = record_string(record, "time");
+    struct finding finding = {.id = read_id(record), .place = place};
+    finding.kind = kind_find(kind.bytes, kind.length);
+    finding.severity = finding.kind ? finding.kind->usual : SEVERITY_NOTE;
+    struct string severity = record_string(record, "severity");
+    if (severity.bytes)
+        severity_find(severity.bytes, &finding.severity);
+    if (!record_time(time.bytes, time.length, &finding.time))
+        finding.time = UINT64_MAX;
+    if (!record_number(record, "count", &finding.count) || finding.count == 0)
+        finding.count = 1;
+    return finding;
+}
+
+/* The slot of this finding, or the free one where it belongs. */
+static size_t *find_slot(struct findings *findings, const struct finding *finding) {
+    size_t mask = findings->slots_size - 1;
+    size_t at = (finding->id * UINT64_C(0x9e3779b97f4a7c15)) >> 20 & mask;
+    for (;; at = (at + 1) & mask) {
+        size_t index = findings->slots[at];
+        if (index == 0)
+            return &findings->slots[at];
+        const struct finding *other = &findings->items[index - 1];
+        if (other->id == finding->id && other->kind == finding->kind)
+            return &findings->slots[at];
+    }
+}
+
+static void grow(struct findings *findings) {
+    findings->room = findings->room ? 2 * findings->room : 64;
+    findings->items = must_allocate(findings->items, findings->room, sizeof *findings->items);
+    findings->slots_size = 2 * findings->room;
+    findings->slots = must_allocate(findings->slots, findings->slots_size, sizeof *findings->slots);
+    memset(findings->slots, 0, findings->slots_size * sizeof *findings->slots);
+    for (size_t i = 0; i < findings->count; i++) {
+        if (findings->items[i].id)
+            *find_slot(findings, &findings->items[i]) = i + 1;
+    }
+}
+
+static void merge(struct finding *into, const struct finding *other) {
+    uint64_t count = into->count + other->count;
+    if (count < into->count)
+        count = UINT64_MAX;
+    enum severity severity = into->severity < other->severity ? into->severity : other->severity;
+    if (other->time < into->time)
+        *into = *other;
+    into->count = count;
+    into->severity = severity;
+}
+
+static void add(struct findings *findings, const struct finding *finding) {
+    if (findings->count == findings->room)
+        grow(findings);
+    if (finding->id) {
+        size_t *slot = find_slot(findings, finding);
+        if (*slot) {
+            merge(&findings->items[*slot - 1], finding);
+            return;
+        }
+        *slot = findings->count + 1;
+    }
+    findings->items[findings->count++] = *finding;
+}
+
+static void take_line(void *context, const char *bytes, struct place place) {
+    struct findings *findings = context;
+    json_t *record;
+    switch (record_read(bytes, place.length, &record)) {
+    case RECORD_BROKEN:
+        if (findings->broken++ == 0)
+            findings->first_broken = place;
+        return;
+    case RECORD_NEWER:
+        findings->newer++;
+        return;
+    case RECORD_GOOD:
+        break;
+    }
+    struct finding finding = describe(record, place);
+    if (finding.time >= findings->since)
+        add(findings, &finding);
+    json_decref(record);
+}
+
+char *findings_read(struct findings *findings, const char *path) {
+    return lines_read(&findings->lines, path, take_line, findings);
+}
+
+static int compare(const void *left, const void *right) {
+    const struct finding *a = left;
+    const struct finding *b = right;
+    if (a->severity != b->severity)
+        return a->severity < b->severity ? -1 : 1;
+    if (a->time != b->time)
+        return a->time < b->time ? -1 : 1;
+    if (a->place.file != b->place.file)
+        return a->place.file < b->place.file ? -1 : 1;
+    return a->place.offset < b->place.offset ? -1 : a->place.offset > b->place.offset;
+}
+
+void findings_sort(struct findings *findings) {
+    if (findings->count > 0)
+        qsort(findings->items, findings->count, sizeof *findings->items, compare);
+}
+
+json_t *findings_record(struct findings *findings, const struct finding *finding) {
+    const char *line = lines_again(&findings->lines, finding->place);
+    json_t *record;
+    if (!line || record_read(line, finding->place.length, &record) != RECORD_GOOD)
+        return NULL;
+    uint64_t count = finding->count < INT64_MAX ? finding->count : INT64_MAX;
+    json_object_set_new(record, "count", json_integer((json_int_t)count));
+    json_object_set_new(record, "severity", json_string(severity_name(finding->severity)));
+    return record;
+}

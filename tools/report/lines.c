@@ -1,0 +1,192 @@
+#define _GNU_SOURCE
+#include "lines.h"
+
+#include "../common/memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void lines_begin(struct lines *lines) {
+    *lines = (struct lines){.open_fd = -1};
+    lines->again = must_allocate(NULL, 1, LINE_MAX_LENGTH);
+}
+
+void lines_end(struct lines *lines) {
+    if (lines->open_fd >= 0)
+        close(lines->open_fd);
+    for (size_t i = 0; i < lines->count; i++)
+        free(lines->files[i].path);
+    free(lines->files);
+    free(lines->again);
+    free(lines->first_refused);
+}
+
+/* O_NONBLOCK: opening a FIFO must not wait for its other end. */
+static int open_regular(const char *path, struct stat *st) {
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
+        return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
+}
+
+static uint32_t add_file(struct lines *lines, const char *path, const struct stat *st) {
+    lines->files = must_allocate(lines->files, lines->count + 1, sizeof *lines->files);
+    lines->files[lines->count] =
+        (struct line_file){.path = must_print("%s", path), .dev = st->st_dev, .ino = st->st_ino};
+    return (uint32_t)lines->count++;
+}
+
+/* A buffer that holds the longest line and the start of the next. */
+struct window {
+    char *bytes;
+    size_t used;
+    uint64_t offset; /* of bytes[0] in the file */
+    bool skipping;   /* inside an overlong line */
+};
+
+/* Gives the whole lines of the window and moves the rest to its start. */
+static void take_whole_lines(struct lines *lines, struct window *window, uint32_t file, bool at_end,
+                             lines_take *take, void *context) {
+    size_t start = 0;
+    while (start < window->used) {
+        const char *line = window->bytes + start;
+        const char *newline = memchr(line, '\n', window->used - start);
+        if (!newline && !at_end)
+            break;
+        size_t length = newline ? (size_t)(newline - line) : window->used - start;
+        struct place place = {file, (uint32_t)length, window->offset + start};
+        if (window->skipping)
+            window->skipping = false;
+        else if (length > LINE_MAX_LENGTH)
+            lines->overlong++;
+        else if (length > 0)
+            take(context, line, place);
+        start += length + (newline != NULL);
+    }
+    if (start == 0 && window->used > LINE_MAX_LENGTH) {
+        lines->overlong += !window->skipping;
+        window->skipping = true;
+        start = window->used;
+    }
+    memmove(window->bytes, window->bytes + start, window->used - start);
+    window->used -= start;
+    window->offset += start;
+}
+
+static void read_file(struct lines *lines, int fd, uint32_t file, lines_take *take, void *context) {
+    const size_t size = 2 * LINE_MAX_LENGTH;
+    struct window window = {.bytes = must_allocate(NULL, 1, size)};
+    ssize_t got;
+    do {
+        got = read(fd, window.bytes + window.used, size - window.used);
+        if (got > 0)
+            window.used += (size_t)got;
+        take_whole_lines(lines, &window, file, got <= 0, take, context);
+    } while (got > 0);
+    free(window.bytes);
+}
+
+static void refuse_file(struct lines *lines, const char *path, int error) {
+    lines->refused++;
+    if (!lines->first_refused)
+        lines->first_refused = must_print("%s: %s", path,
+                                          error == ELOOP    ? "a symbolic link"
+                                          : error == EINVAL ? "no regular file"
+                                                            : strerror(error));
+}
+
+static int is_record_file(const struct dirent *entry) {
+    size_t length = strlen(entry->d_name);
+    return length > 6 && strcmp(entry->d_name + length - 6, ".jsonl") == 0;
+}
+
+static char *read_directory(struct lines *lines, const char *path, lines_take *take,
+                            void *context) {
+    struct dirent **entries;
+    int count = scandir(path, &entries, is_record_file, alphasort);
+    if (count < 0)
+        return must_print("cannot read '%s': %s", path, strerror(errno));
+    for (int i = 0; i < count; i++) {
+        char *name = must_print("%s/%s", path, entries[i]->d_name);
+        struct stat st;
+        int fd = open_regular(name, &st);
+        if (fd < 0) {
+            refuse_file(lines, name, errno);
+        } else {
+            read_file(lines, fd, add_file(lines, name, &st), take, context);
+            close(fd);
+        }
+        free(name);
+        free(entries[i]);
+    }
+    free(entries);
+    return NULL;
+}
+
+/* A slash at the end would follow a link. */
+static char *without_slashes(const char *path) {
+    char *copy = must_print("%s", path);
+    for (size_t length = strlen(copy); length > 1 && copy[length - 1] == '/'; length--)
+        copy[length - 1] = '\0';
+    return copy;
+}
+
+static char *read_named(struct lines *lines, const char *path, lines_take *take, void *context) {
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return must_print("cannot read '%s': %s", path, strerror(errno));
+    if (S_ISLNK(st.st_mode))
+        return must_print("'%s' is a symbolic link, which is not followed; name what it points to",
+                          path);
+    if (S_ISDIR(st.st_mode)) {
+        if (st.st_uid != geteuid())
+            return must_print("session directory '%s' belongs to user %u, not to you", path,
+                              (unsigned)st.st_uid);
+        return read_directory(lines, path, take, context);
+    }
+    int fd = open_regular(path, &st);
+    if (fd < 0)
+        return must_print("cannot read '%s': %s", path,
+                          errno == EINVAL ? "neither a directory nor a regular file"
+                                          : strerror(errno));
+    read_file(lines, fd, add_file(lines, path, &st), take, context);
+    close(fd);
+    return NULL;
+}
+
+char *lines_read(struct lines *lines, const char *path, lines_take *take, void *context) {
+    char *name = without_slashes(path);
+    char *wrong = read_named(lines, name, take, context);
+    free(name);
+    return wrong;
+}
+
+const char *lines_again(struct lines *lines, struct place place) {
+    if (lines->open_fd < 0 || lines->open_file != place.file) {
+        const struct line_file *file = &lines->files[place.file];
+        struct stat st;
+        if (lines->open_fd >= 0)
+            close(lines->open_fd);
+        lines->open_fd = open_regular(file->path, &st);
+        lines->open_file = place.file;
+        if (lines->open_fd < 0)
+            return NULL;
+        if (st.st_dev != file->dev || st.st_ino != file->ino) {
+            close(lines->open_fd);
+            lines->open_fd = -1;
+            return NULL;
+        }
+    }
+    ssize_t got = pread(lines->open_fd, lines->again, place.length, (off_t)place.offset);
+    return got == (ssize_t)place.length ? lines->again : NULL;
+}

@@ -1,0 +1,151 @@
+#define _GNU_SOURCE
+#include "record.h"
+
+#include "../common/memory.h"
+#include "../common/output.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define REPLACEMENT "\xef\xbf\xbd"
+
+static bool is_utf8(const char *bytes, size_t length) {
+    unsigned character;
+    size_t size;
+    for (size_t i = 0; i < length; i += size) {
+        size = (unsigned char)bytes[i] < 0x80 ? 1 : utf8_decode(bytes + i, length - i, &character);
+        if (size == 0)
+            return false;
+    }
+    return true;
+}
+
+static char *repair_utf8(const char *bytes, size_t length, size_t *repaired) {
+    char *copy = must_allocate(NULL, length, sizeof REPLACEMENT - 1);
+    char *end = copy;
+    size_t size;
+    for (size_t i = 0; i < length; i += size) {
+        unsigned character;
+        size = utf8_decode(bytes + i, length - i, &character);
+        if (size > 0) {
+            end = mempcpy(end, bytes + i, size);
+        } else {
+            end = stpcpy(end, REPLACEMENT);
+            size = 1;
+        }
+    }
+    *repaired = (size_t)(end - copy);
+    return copy;
+}
+
+/* Puts quotes round each number that fills 64 bits, as inode numbers may: jansson's integers have a
+ * sign, and as text nothing is lost. target has room for three times the length. */
+static size_t quote_long_numbers(char *target, const char *bytes, size_t length) {
+    char *end = target;
+    bool in_string = false;
+    size_t run;
+    for (size_t i = 0; i < length; i += run) {
+        run = 1;
+        if (in_string && bytes[i] == '\\' && i + 1 < length)
+            run = 2;
+        else if (bytes[i] == '"')
+            in_string = !in_string;
+        else if (!in_string)
+            while (i + run < length && strchr("-+.eE0123456789", bytes[i + run]) && bytes[i + run])
+                run++;
+        bool is_long = run >= 19 && bytes[i] >= '0' && bytes[i] <= '9';
+        if (is_long)
+            *end++ = '"';
+        end = mempcpy(end, bytes + i, run);
+        if (is_long)
+            *end++ = '"';
+    }
+    return (size_t)(end - target);
+}
+
+static json_t *parse(const char *bytes, size_t length) {
+    json_error_t error;
+    json_t *record = json_loadb(bytes, length, JSON_ALLOW_NUL, &error);
+    if (!record && json_error_code(&error) == json_error_numeric_overflow) {
+        char *copy = must_allocate(NULL, length, 3);
+        record = json_loadb(copy, quote_long_numbers(copy, bytes, length), JSON_ALLOW_NUL, &error);
+        free(copy);
+    }
+    return record;
+}
+
+enum record_fault record_read(const char *bytes, size_t length, json_t **record) {
+    char *repaired = NULL;
+    if (!is_utf8(bytes, length))
+        bytes = repaired = repair_utf8(bytes, length, &length);
+    *record = parse(bytes, length);
+    free(repaired);
+    uint64_t version;
+    if (*record && record_number(*record, "v", &version)) {
+        if (version == RECORD_VERSION && record_string(*record, "kind").length > 0)
+            return RECORD_GOOD;
+        if (version > RECORD_VERSION) {
+            json_decref(*record);
+            return RECORD_NEWER;
+        }
+    }
+    json_decref(*record);
+    return RECORD_BROKEN;
+}
+
+struct string record_string(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return (struct string){json_string_value(value), json_string_length(value)};
+}
+
+struct string record_basename(const json_t *object, const char *key) {
+    struct string path = record_string(object, key);
+    const char *slash = path.bytes ? memrchr(path.bytes, '/', path.length) : NULL;
+    if (slash) {
+        path.length -= (size_t)(slash + 1 - path.bytes);
+        path.bytes = slash + 1;
+    }
+    return path;
+}
+
+bool record_number(const json_t *object, const char *key, uint64_t *value) {
+    const json_t *field = json_object_get(object, key);
+    if (json_is_integer(field) && json_integer_value(field) >= 0) {
+        *value = (uint64_t)json_integer_value(field);
+        return true;
+    }
+    if (json_is_real(field) && json_real_value(field) >= 0 && json_real_value(field) < 0x1p64) {
+        *value = (uint64_t)json_real_value(field);
+        return true;
+    }
+    const char *text = json_string_value(field);
+    if (!text || text[0] < '0' || text[0] > '9')
+        return false;
+    char *end;
+    errno = 0;
+    *value = strtoull(text, &end, text[1] == 'x' ? 16 : 10);
+    return *end == '\0' && errno == 0;
+}
+
+bool record_time(const char *text, size_t length, uint64_t *ns) {
+    char copy[40];
+    if (!text || length < 20 || length >= sizeof copy || text[length - 1] != 'Z')
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    struct tm parts = {0};
+    const char *rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &parts);
+    time_t seconds = rest ? timegm(&parts) : -1;
+    if (seconds < 0 || (*rest != '.' && *rest != 'Z'))
+        return false;
+    uint64_t fraction = 0;
+    unsigned digits = 0;
+    for (rest += *rest == '.'; *rest >= '0' && *rest <= '9'; rest++, digits++)
+        fraction = digits < 9 ? fraction * 10 + (uint64_t)(*rest - '0') : fraction;
+    for (; digits < 9; digits++)
+        fraction *= 10;
+    *ns = (uint64_t)seconds * 1000000000u + fraction;
+    return strcmp(rest, "Z") == 0;
+}

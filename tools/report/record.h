@@ -1,0 +1,41 @@
+/* One record, as JSON: reading it, and asking it for fields that may be absent or of a wrong type.
+ *
+ * The schema is in doc/log-format.md.
+ */
+#ifndef RACESHIM_TOOLS_RECORD_H
+#define RACESHIM_TOOLS_RECORD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version of the schema that this reader knows. */
+#define RECORD_VERSION 1
+
+enum record_fault {
+    RECORD_GOOD,
+    RECORD_BROKEN, /* no JSON object with a kind, as after a crash or a full disk */
+    RECORD_NEWER,  /* of a version whose fields may mean something else */
+};
+
+/* The caller drops the record with json_decref. Bytes that are no UTF-8 become U+FFFD. */
+enum record_fault record_read(const char *bytes, size_t length, json_t **record);
+
+/* A string and its length, which may count NUL bytes; bytes is NULL if there is none. */
+struct string {
+    const char *bytes;
+    size_t length;
+};
+struct string record_string(const json_t *object, const char *key);
+
+/* The last component of a path in that field. */
+struct string record_basename(const json_t *object, const char *key);
+
+/* An integer; a string of decimal or 0x digits counts as one. */
+bool record_number(const json_t *object, const char *key, uint64_t *value);
+
+/* RFC 3339 with Z, as nanoseconds since 1970; false if it is nothing of the kind. */
+bool record_time(const char *text, size_t length, uint64_t *ns);
+
+#endif
