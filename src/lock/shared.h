@@ -49,10 +49,27 @@ struct shared_head *shared_here(void);
  * there is no mapping or no memory. `at` and `size` must lie in the layout. */
 void *shared_page(size_t at, size_t size);
 
-/* Opens the mapped file once more, for byte locks (bytes have no meaning but those in waiters.h).
- * -errno, or -ESTALE if its name now stands for another file. The caller moves the descriptor out
- * of the program's way. */
+/* Opens the mapped file once more, for byte locks (what the bytes mean stands in waiters.c).
+ * -errno, -ESTALE if its name now stands for another file. The caller calls shared_here first, then
+ * this between hidden_begin and hidden_move. */
 int shared_open(void);
+
+/* Copies through words that others may write or read at the same moment: each word whole, and in
+ * the order that a sequence number needs. A store is seen only by who also sees the stores before
+ * it; a load comes before the loads after it. */
+static inline void shared_store(_Atomic uint64_t *to, const void *from, size_t words) {
+    for (size_t i = 0; i < words; i++) {
+        uint64_t word;
+        __builtin_memcpy(&word, (const char *)from + 8 * i, 8);
+        atomic_store_explicit(&to[i], word, memory_order_release);
+    }
+}
+static inline void shared_load(const _Atomic uint64_t *from, void *to, size_t words) {
+    for (size_t i = 0; i < words; i++) {
+        uint64_t word = atomic_load_explicit(&from[i], memory_order_acquire);
+        __builtin_memcpy((char *)to + 8 * i, &word, 8);
+    }
+}
 
 /* The directory to use in place of the three above: for a session of its own, and for tests. Wanted
  * before the first use, or after shared_forget. False: the name is too long. */
