@@ -1,0 +1,64 @@
+/* One finding becomes one record, written by one system call.
+ *
+ * Records go to DIR/PID.N.jsonl, one JSON object a line; N is the first number that is free. A file
+ * has one writer: an exec, a forked child and a vfork child begin files of their own. What was
+ * written survives SIGKILL at the next instruction. Equal findings of a process are one record,
+ * whose count is overwritten in place. The fields are in doc/log-format.md.
+ *
+ * Nothing is opened before the first finding. A record that cannot be written (no directory, full
+ * disk, file size limit, no descriptor) is lost, and nothing else: no signal, no partial line, no
+ * error.
+ *
+ * All functions are async-signal-safe and thread-safe, keep errno, allocate nothing but mappings,
+ * and never wait without a bound for another thread.
+ */
+#ifndef RACESHIM_REPORT_LOG_H
+#define RACESHIM_REPORT_LOG_H
+
+#include "report/event.h"
+
+#include <stdbool.h>
+
+#define LOG_VERSION 1
+#define LOG_COUNT_WIDTH 12
+/* Records of one process; findings beyond are counted in one record of the kind `degraded`. */
+#define LOG_RECORDS_MAX 100000
+/* Of these so many can be recognised when they come again. */
+#define LOG_KNOWN_MAX 12288
+/* Records that are written each into a file of its own: see log.c. */
+#define LOG_APART_MAX 1000
+
+/* How a descriptor that stays open is kept out of the program's way. With `hide` NULL it is not
+ * kept: the file is opened for each record. The others may be NULL. */
+struct log_host {
+    /* Round the making of the descriptor: before it is opened, after it was hidden. */
+    void (*begin)(void);
+    void (*end)(void);
+    /* Takes the descriptor over and returns its new number (close-on-exec), or -errno with the
+     * descriptor closed. In a forked child the host closes what it hid, before log_after_fork. */
+    int (*hide)(int fd);
+    /* Closes a hidden one. */
+    void (*close)(int fd);
+};
+
+/* Where to. dir must stay valid; NULL or "": nothing is recorded. It must be a directory of the
+ * effective user's that nobody else may write to, and no symbolic link; that is looked at when it
+ * is opened. A relative path is taken from the current directory of this call. Not thread-safe: for
+ * the constructor. */
+void log_open_settings(const char *dir, const struct log_host *host);
+
+/* Records a finding. Fields of the record that the event does not carry are found here: the time,
+ * the process, the thread and its name, the program. */
+void log_event(const struct event *event);
+
+/* In a forked child, which has memory of its own (not in a vfork child): it begins anew. */
+void log_after_fork(void);
+
+/* Closes the hidden descriptor; the next record opens the file again, and hides it again. For a
+ * host whose hiding places move. */
+void log_release_descriptor(void);
+
+/* The hidden descriptor's number, -1 if none is open. */
+int log_descriptor(void);
+
+#endif
