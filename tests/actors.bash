@@ -1,0 +1,59 @@
+# Conversations with tests/probes/lock_actors: several of them at once, under the shim or outside it.
+#
+#   start NAME bare|shimmed|watched PROCESS...   starts one; its processes end with the test
+#   say NAME "a1 lock A 0"                       one line of its script; the answer is in $reply
+#   script bare|shimmed|watched PROCESS... <<<LINES    runs a whole script; the answers are in $output and $lines
+#   answers LINES                                fails with a diff unless $output consists of these lines
+
+declare -gA to_actors from_actors
+declare -g reply=
+
+start() {
+  local name=$1 how=$2 to from fd
+  shift 2
+  mkfifo "$WORK/$name.to" "$WORK/$name.from"
+  (
+    exec 3>&-
+    # Whoever keeps the other end of a pipe open keeps its reader alive.
+    for fd in "${to_actors[@]}" "${from_actors[@]}"; do exec {fd}>&-; done
+    "$how" "$PROBES/lock_actors" "$@" <"$WORK/$name.to" >"$WORK/$name.from"
+  ) &
+  exec {to}>"$WORK/$name.to" {from}<"$WORK/$name.from"
+  to_actors[$name]=$to
+  from_actors[$name]=$from
+}
+
+say() {
+  local name=$1 line=$2
+  echo "$line" >&"${to_actors[$name]}"
+  if ! read -r -t 60 reply <&"${from_actors[$name]}"; then
+    echo "$name does not answer to: $line"
+    return 1
+  fi
+  reply=${reply#"$line: "}
+}
+
+stop() {
+  local name=$1 to=${to_actors[$1]} from=${from_actors[$1]}
+  exec {to}>&- {from}<&-
+  unset "to_actors[$name]" "from_actors[$name]"
+}
+
+teardown() {
+  local name
+  for name in "${!to_actors[@]}"; do stop "$name"; done
+  wait
+}
+
+# shellcheck disable=SC2154 # $status is set by run
+script() {
+  local how=$1
+  shift
+  run "$how" "$PROBES/lock_actors" "$@"
+  [ "$status" -eq 0 ]
+}
+
+answers() {
+  # shellcheck disable=SC2154 # $output is set by bats' run
+  diff <(printf '%s\n' "$1") <(printf '%s\n' "$output")
+}
