@@ -1,29 +1,27 @@
 /* The kinds of finding: their names, how serious they usually are, what they mean.
  *
- * The names are those of doc/log-format.md. A record may carry a kind that this table does not know
- * (a newer library wrote it): it is shown as it is.
+ * The names are the library's, from report/event.h. A record may carry a kind that this table does
+ * not know (a newer library wrote it): it is shown as it is.
  */
 #ifndef RACESHIM_TOOLS_KINDS_H
 #define RACESHIM_TOOLS_KINDS_H
 
+#include "report/event.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
-/* In the order in which findings are shown. */
-enum severity { SEVERITY_ERROR, SEVERITY_WARNING, SEVERITY_NOTE };
-
 struct kind {
-    const char *name;
-    enum severity usual; /* where a record gives none */
-    const char *phrase;  /* for the summary: what the program did, in one line */
-    const char *meaning; /* for the report: a sentence or two */
+    enum event_severity usual; /* where a record gives none */
+    const char *phrase;        /* for the summary: what the program did, in one line */
+    const char *meaning;       /* for the report: a sentence or two */
 };
 
 /* NULL if the table does not know it. */
 const struct kind *kind_find(const char *name, size_t length);
 
-const char *severity_name(enum severity severity);
-bool severity_find(const char *name, enum severity *severity);
+const char *severity_name(enum event_severity severity);
+bool severity_find(const char *name, enum event_severity *severity);
 
 /* What --fail-on names. */
 struct kind_set {
@@ -36,7 +34,8 @@ struct kind_set {
 bool kind_set_parse(struct kind_set *set, const char *list, const char **wrong, size_t *length);
 
 /* kind may be NULL. */
-bool kind_set_has(const struct kind_set *set, const struct kind *kind, enum severity severity);
+bool kind_set_has(const struct kind_set *set, const struct kind *kind,
+                  enum event_severity severity);
 
 /* All the names, separated by ", ". */
 const char *kind_names(void);

@@ -70,9 +70,11 @@ static void put_text(const struct output *output, const char *bytes, size_t leng
     for (size_t i = 0; i < length; i += size) {
         unsigned character = 0;
         size = utf8_decode(bytes + i, length - i, &character);
-        if (size == 0 || character < 0x20 || character == 0x7f) {
+        if (size == 0) {
             fprintf(output->file, "\\x%02x", (unsigned char)bytes[i]);
             size = 1;
+        } else if (character < 0x20 || character == 0x7f || character >= RAW_BYTE_FIRST) {
+            fprintf(output->file, "\\x%02x", character & 0xff);
         } else if (character == '\\') {
             fputs("\\\\", output->file);
         } else if (size > 1 && (!output->utf8 || is_unseen(character))) {

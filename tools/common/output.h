@@ -26,6 +26,11 @@ struct output output_on(FILE *file);
 /* The same properties for a stream in memory, to measure a line before it is printed. */
 struct output output_like(const struct output *output, FILE *file);
 
+/* RAW_BYTE + XX stands for a byte XX (80 to ff) that is no part of UTF-8, in strings that can hold
+ * only characters. These are the last private ones of Unicode, which no font has. */
+#define RAW_BYTE 0x10ff00u
+#define RAW_BYTE_FIRST (RAW_BYTE + 0x80)
+
 /* Prints control characters, bytes that are no UTF-8, and characters that would reorder or break
  * the line as \xNN or \u{N}, and the backslash doubled. Text of more than limit bytes (0: 4096) is
  * cut in the middle, where "..." stands then. */

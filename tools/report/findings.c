@@ -72,7 +72,8 @@ static void merge(struct finding *into, const struct finding *other) {
     uint64_t count = into->count + other->count;
     if (count < into->count)
         count = UINT64_MAX;
-    enum severity severity = into->severity < other->severity ? into->severity : other->severity;
+    enum event_severity severity =
+        into->severity < other->severity ? into->severity : other->severity;
     if (other->time < into->time)
         *into = *other;
     into->count = count;

@@ -18,7 +18,7 @@ struct finding {
     uint64_t count;     /* of all its records */
     struct place place; /* of the earliest record */
     const struct kind *kind; /* or NULL */
-    enum severity severity;
+    enum event_severity severity;
 };
 
 struct findings {

@@ -5,6 +5,7 @@
 #include "../common/output.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -52,10 +53,10 @@ static size_t quote_long_numbers(char *target, const char *bytes, size_t length)
             run = 2;
         else if (bytes[i] == '"')
             in_string = !in_string;
-        else if (!in_string)
-            while (i + run < length && strchr("-+.eE0123456789", bytes[i + run]) && bytes[i + run])
+        else if (!in_string && bytes[i] >= '0' && bytes[i] <= '9')
+            while (i + run < length && bytes[i + run] && strchr("-+.eE0123456789", bytes[i + run]))
                 run++;
-        bool is_long = run >= 19 && bytes[i] >= '0' && bytes[i] <= '9';
+        bool is_long = run >= 19;
         if (is_long)
             *end++ = '"';
         end = mempcpy(end, bytes + i, run);
@@ -63,6 +64,60 @@ static size_t quote_long_numbers(char *target, const char *bytes, size_t length)
             *end++ = '"';
     }
     return (size_t)(end - target);
+}
+
+/* The number that the escape at text means; -1 if there is none. */
+static int unicode_escape(const char *text, const char *end) {
+    char digits[5] = "";
+    char *stop;
+    if (end - text < 6 || text[0] != '\\' || text[1] != 'u')
+        return -1;
+    memcpy(digits, text + 2, 4);
+    long value = strtol(digits, &stop, 16);
+    return stop == digits + 4 ? (int)value : -1;
+}
+
+/* Gives each lone \udcXX a partner, so that both are the character RAW_BYTE + XX: jansson refuses
+ * halves of pairs. target has room for twice the length. */
+static size_t pair_raw_bytes(char *target, const char *bytes, size_t length) {
+    const char *end = bytes + length;
+    char *to = target;
+    size_t run;
+    for (const char *at = bytes; at < end; at += run) {
+        int value = unicode_escape(at, end);
+        run = *at == '\\' && end - at > 1 ? 2 : 1;
+        if (value >= 0xdc80 && value <= 0xdcff) {
+            to += sprintf(to, "\\udbff\\udf%02x", value & 0xff);
+            run = 6;
+            continue;
+        }
+        if (value >= 0xd800 && value <= 0xdbff && unicode_escape(at + 6, end) >= 0xdc00)
+            run = 12;
+        to = mempcpy(to, at, run);
+    }
+    return (size_t)(to - target);
+}
+
+char *record_print(const json_t *record) {
+    char *text = json_dumps(record, JSON_ENSURE_ASCII | JSON_COMPACT);
+    if (!text)
+        return NULL;
+    const char *end = text + strlen(text);
+    char *to = text;
+    for (const char *at = text; at < end;) {
+        int next = unicode_escape(at, end) == 0xdbff ? unicode_escape(at + 6, end) : -1;
+        size_t run = *at == '\\' && end - at > 1 ? 2 : 1;
+        if (next >= 0xdf80 && next <= 0xdfff) {
+            to += sprintf(to, "\\udc%02x", next & 0xff);
+            at += 12;
+        } else {
+            memmove(to, at, run);
+            to += run;
+            at += run;
+        }
+    }
+    *to = '\0';
+    return text;
 }
 
 static json_t *parse(const char *bytes, size_t length) {
@@ -78,10 +133,17 @@ static json_t *parse(const char *bytes, size_t length) {
 
 enum record_fault record_read(const char *bytes, size_t length, json_t **record) {
     char *repaired = NULL;
+    char *paired = NULL;
     if (!is_utf8(bytes, length))
         bytes = repaired = repair_utf8(bytes, length, &length);
+    if (memmem(bytes, length, "\\ud", 3) || memmem(bytes, length, "\\uD", 3)) {
+        paired = must_allocate(NULL, length, 2);
+        length = pair_raw_bytes(paired, bytes, length);
+        bytes = paired;
+    }
     *record = parse(bytes, length);
     free(repaired);
+    free(paired);
     uint64_t version;
     if (*record && record_number(*record, "v", &version)) {
         if (version == RECORD_VERSION && record_string(*record, "kind").length > 0)

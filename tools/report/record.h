@@ -19,8 +19,14 @@ enum record_fault {
     RECORD_NEWER,  /* of a version whose fields may mean something else */
 };
 
-/* The caller drops the record with json_decref. Bytes that are no UTF-8 become U+FFFD. */
+/* The caller drops the record with json_decref. A byte of a path that is no UTF-8, which the
+ * library writes as \udcXX, becomes the character RAW_BYTE + XX; one that stands in the file as it
+ * is, after damage, U+FFFD. */
 enum record_fault record_read(const char *bytes, size_t length, json_t **record);
+
+/* The record as one line of JSON, ASCII only, its raw bytes as \udcXX again. For the caller to
+ * free. */
+char *record_print(const json_t *record);
 
 /* A string and its length, which may count NUL bytes; bytes is NULL if there is none. */
 struct string {

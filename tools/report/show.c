@@ -116,7 +116,7 @@ bool show_top_frame(const struct output *output, const json_t *party) {
     return true;
 }
 
-enum paint show_paint(enum severity severity) {
+enum paint show_paint(enum event_severity severity) {
     static const enum paint paints[] = {PAINT_BAD, PAINT_WARN, PAINT_NOTE};
     return paints[severity];
 }

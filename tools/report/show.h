@@ -25,6 +25,6 @@ bool show_top_frame(const struct output *output, const json_t *party);
 /* MODULE+0xOFFSET, the module without its directories. */
 void show_frame(const struct output *output, const json_t *frame);
 
-enum paint show_paint(enum severity severity);
+enum paint show_paint(enum event_severity severity);
 
 #endif
