@@ -14,10 +14,10 @@
  *
  * States of a slot:
  *
- *     idle --publish--> writing --> waiting --withdraw--> idle
- *                          ^         |    |
- *                          '---------'    '--scan finds a cycle--> doomed --withdraw--> idle
- *                           republish
+ *     idle --publish--> writing --> waiting <--republish--> rewriting
+ *      ^                             |   |
+ *      |<---------withdraw-----------'   '--scan finds a cycle--> doomed
+ *      '<---------withdraw------------------------------------------'
  *
  * Each cycle has exactly one victim. At least one: who publishes last of its members sees the
  * others (each publishes, then a full fence, then looks). At most one: who found a cycle looks
@@ -115,9 +115,10 @@ bool wait_sees_others(void);
  * cycle through them is not found. */
 int wait_publish(struct wait_ticket *ticket, const struct wait_request *request);
 
-/* true: this wait can never end, the cycle is in *cycle, and the others count on its being refused.
- * false: no cycle, or none that needs this one to give way; the wait is seen by others. May be
- * asked again any number of times. A ticket with nothing published has no cycle. */
+/* true: this wait can never end, the cycle is in *cycle, and the others count on its being given
+ * up: they no longer see it. false: no cycle, or none that needs this one to give way; others see
+ * the wait. May be asked again any number of times; the same cycle is told once. A ticket with
+ * nothing published has none. */
 bool wait_scan(const struct wait_ticket *ticket, struct wait_cycle *cycle);
 
 /* The wait has ended, in whatever way. */
