@@ -22,6 +22,7 @@
 #define _GNU_SOURCE
 #include "report/stack.h"
 
+#include "base/scratch.h"
 #include "base/sys.h"
 
 #include <stdatomic.h>
@@ -191,9 +192,16 @@ struct walk {
     uint32_t own;    /* frames of ours that were passed over */
     uint32_t count;
     uintptr_t ips[STACK_FRAMES_MAX];
-    uintptr_t
-        lows[STACK_FRAMES_MAX]; /* lower ends: right above the return address into the frame */
+    uintptr_t lows[STACK_FRAMES_MAX]; /* lower ends: right above the return address into it */
     uintptr_t frame_pointers[STACK_FRAMES_MAX];
+};
+
+/* What capture_anew works in; too large for a signal handler's stack. The byte arrays become a
+ * struct stack and a struct trail with all their items. */
+struct work {
+    struct walk walk;
+    _Alignas(uint64_t) unsigned char stack[STACK_BYTES(STACK_FRAMES_MAX)];
+    _Alignas(uint64_t) unsigned char trail[TRAIL_BYTES(CHECKS_MAX)];
 };
 
 #define OWN_FRAMES_MAX 16
@@ -220,14 +228,10 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *argument
     return ++walk->count < STACK_FRAMES_MAX ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
-static stack_id intern_stack(struct tables *tables, const struct walk *walk) {
-    union {
-        struct stack stack;
-        unsigned char bytes[STACK_BYTES(STACK_FRAMES_MAX)];
-    } made;
-    struct stack *stack = &made.stack;
+static stack_id intern_stack(struct tables *tables, struct work *work) {
+    const struct walk *walk = &work->walk;
+    struct stack *stack = (struct stack *)work->stack;
     const struct module *module = NULL;
-    memset(stack, 0, sizeof *stack);
     stack->count = walk->count;
     memcpy(stack->ips, walk->ips, walk->count * WORD);
     uint16_t *modules = (uint16_t *)(stack->ips + walk->count);
@@ -237,7 +241,7 @@ static stack_id intern_stack(struct tables *tables, const struct walk *walk) {
             module = module_of(call);
         modules[i] = module ? module->number : 0;
     }
-    return pool_intern(&tables->stacks, &made, STACK_BYTES(walk->count));
+    return pool_intern(&tables->stacks, stack, STACK_BYTES(walk->count));
 }
 
 #if FRAME_POINTER >= 0
@@ -285,13 +289,11 @@ static uintptr_t saved_frame_pointer(const struct walk *walk, uint32_t i) {
     return 0;
 }
 
-static uint32_t intern_trail(struct tables *tables, const struct walk *walk, stack_id stack) {
-    union {
-        struct trail trail;
-        unsigned char bytes[TRAIL_BYTES(CHECKS_MAX)];
-    } made;
-    struct trail *trail = &made.trail;
-    *trail = (struct trail){.stack = stack, .return_address = walk->return_address};
+static uint32_t intern_trail(struct tables *tables, struct work *work, stack_id stack) {
+    const struct walk *walk = &work->walk;
+    struct trail *trail = (struct trail *)work->trail;
+    trail->stack = stack;
+    trail->return_address = walk->return_address;
     uintptr_t checked = 0;
     for (uint32_t i = 0; i + 1 < walk->count; i++) {
         if (is_variable(walk, i)) {
@@ -304,7 +306,7 @@ static uint32_t intern_trail(struct tables *tables, const struct walk *walk, sta
         if (!add_check(trail, walk, walk->lows[i + 1] - WORD, walk->ips[i + 1], false))
             return 0;
     }
-    return pool_intern(&tables->trails, &made, TRAIL_BYTES(trail->count));
+    return pool_intern(&tables->trails, trail, TRAIL_BYTES(trail->count));
 }
 
 READS_STACK static bool leads_here(const struct trail *trail, uintptr_t frame) {
@@ -320,8 +322,8 @@ READS_STACK static bool leads_here(const struct trail *trail, uintptr_t frame) {
 
 #else
 
-static uint32_t intern_trail(struct tables *tables, const struct walk *walk, stack_id stack) {
-    (void)tables, (void)walk, (void)stack;
+static uint32_t intern_trail(struct tables *tables, struct work *work, stack_id stack) {
+    (void)tables, (void)work, (void)stack;
     return 0;
 }
 
@@ -332,28 +334,38 @@ static bool leads_here(const struct trail *trail, uintptr_t frame) {
 
 #endif
 
+static stack_id unwind(struct tables *tables, struct work *work, _Atomic uint64_t *hint) {
+    struct walk *walk = &work->walk;
+    _Unwind_Backtrace(visit, walk);
+    bool unwound = walk->count > 0;
+    if (!unwound)
+        walk->ips[walk->count++] = walk->return_address;
+    stack_id id = intern_stack(tables, work);
+    uint64_t trail = 0;
+    if (unwound && id != 0 && walk->frame != 0)
+        trail = intern_trail(tables, work, id);
+    atomic_store_explicit(hint, trail != 0 ? (uint64_t)(uint32_t)walk->frame << 32 | trail : 0,
+                          memory_order_relaxed);
+    return id;
+}
+
 /* Signals are blocked: the unwinder prepares itself at its first use, which a handler could not
  * wait for. */
 __attribute__((noinline)) static stack_id capture_anew(uintptr_t return_address, uintptr_t frame,
                                                        _Atomic uint64_t *hint) {
     struct sys_sigset saved;
-    struct walk walk;
-    walk.return_address = return_address;
-    walk.frame = frame;
-    walk.below = walk.own = walk.count = 0;
-    sys_block_signals(&saved);
     stack_id id = 0;
+    sys_block_signals(&saved);
     struct tables *tables = atomic_load_explicit(&tables_mapped, memory_order_acquire);
-    if (tables || (tables = tables_make())) {
-        _Unwind_Backtrace(visit, &walk);
-        bool unwound = walk.count > 0;
-        if (!unwound)
-            walk.ips[walk.count++] = return_address;
-        id = intern_stack(tables, &walk);
-        uint64_t trail = unwound && id != 0 && frame != 0 ? intern_trail(tables, &walk, id) : 0;
-        atomic_store_explicit(hint, trail != 0 ? (uint64_t)(uint32_t)frame << 32 | trail : 0,
-                              memory_order_relaxed);
+    struct work *work = NULL;
+    if (tables || (tables = tables_make()))
+        work = scratch_begin(sizeof *work);
+    if (work) {
+        work->walk.return_address = return_address;
+        work->walk.frame = frame;
+        id = unwind(tables, work, hint);
     }
+    scratch_end(work, sizeof *work);
     sys_restore_signals(&saved);
     return id;
 }
