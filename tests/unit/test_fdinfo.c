@@ -64,6 +64,21 @@ TEST("L4: every form of a lock line is understood") {
     CHECK(lock.waiting && lock.start == 0 && lock.end == 0 && lock.pid == 0);
     CHECK(parse("1: POSIX  ADVISORY  READ 1 00:01:1 9223372036854775807 EOF", &lock));
     CHECK(lock.start == RANGE_MAX);
+    CHECK(parse("1: POSIX  ADVISORY  READ 1 00000103:0000000a:1 0 EOF", &lock));
+    CHECK(lock.dev_major == 0x103 && lock.dev_minor == 10);
+}
+
+TEST("L4: the longest line is taken, one byte more is not; another prefix is not") {
+    static const char line[] = "1: POSIX  ADVISORY  READ 22 08:01:42 0 EOF";
+    char text[FDINFO_LINE_MAX + 64];
+    struct fdinfo_lock lock;
+    for (int more = 0; more < 2; more++) {
+        int width = FDINFO_LINE_MAX + more;
+        int length = snprintf(text, sizeof text, "%*s\n", width, line);
+        CHECK_EQ(parse_all(text, (size_t)length, 50, false, &lock, 1), !more);
+    }
+    int length = snprintf(text, sizeof text, "lack:\t%s\nlock\n%s\n", line, line);
+    CHECK_EQ(parse_all(text, (size_t)length, 50, true, &lock, 1), 0);
 }
 
 TEST("L4: what is no lock, or damaged, is no lock") {

@@ -171,6 +171,13 @@ TEST("L4: an operation without room changes nothing, and fits after a move") {
     CHECK(!unlock(&set, 22, 24));
     CHECK(!lock(&set, 40, 41, RANGE_READ));
     CHECK_STR(text_of(&set), "0-9r 20-29r");
+    CHECK_EQ(range_set_room(&set, &(struct byte_range){20, 29}), 2);
+    CHECK_EQ(range_set_room(&set, &(struct byte_range){20, 30}), 2);
+    CHECK_EQ(range_set_room(&set, &(struct byte_range){21, 29}), 3);
+    CHECK_EQ(range_set_room(&set, &(struct byte_range){5, 24}), 3);
+    CHECK_EQ(range_set_room(&set, &(struct byte_range){0, 40}), 1);
+    CHECK(lock(&set, 20, 29, RANGE_WRITE));
+    CHECK(lock(&set, 20, 29, RANGE_READ));
     struct held bigger[4];
     CHECK(range_set_move(&set, bigger, 4) == NULL);
     CHECK(lock(&set, 22, 24, RANGE_WRITE));
@@ -471,6 +478,8 @@ TEST("H3: after a resync the set says what the kernel says, and remembers who wh
             const struct held *held = &set.items[i];
             uint64_t last = held->end == RANGE_MAX ? MODEL_BYTES - 1 : held->end;
             CHECK(i == 0 || held->start > held[-1].end);
+            CHECK(i == 0 || held->start > held[-1].end + 1 || held->tid != held[-1].tid ||
+                  held->type != held[-1].type);
             CHECK(last < MODEL_BYTES && held->start <= last);
             memset(seen + held->start, held->tid ? code_of(held) : 101 + held->type,
                    last - held->start + 1);
@@ -484,11 +493,13 @@ TEST("H3: after a resync the set says what the kernel says, and remembers who wh
 TEST("H3: a resync refuses ranges out of order, or too small a set, and changes nothing") {
     struct range_set set = {0};
     struct kernel_range wrong[] = {{10, 19, RANGE_READ}, {0, 10, RANGE_READ}};
+    struct kernel_range touching[] = {{0, 10, RANGE_READ}, {10, 19, RANGE_READ}};
     CHECK(range_set_resync(&set, NULL, 0));
     CHECK(lock(&set, 5, 6, RANGE_WRITE));
     CHECK(!range_set_resync(&set, wrong, 1));
     range_set_move(&set, storage, sizeof storage / sizeof *storage);
     CHECK(!range_set_resync(&set, wrong, 2));
+    CHECK(!range_set_resync(&set, touching, 2));
     wrong[0].start = 30;
     CHECK(!range_set_resync(&set, wrong, 1));
     CHECK_STR(text_of(&set), "5-6w");

@@ -111,7 +111,12 @@ static const char *unescaped(const char *text) {
 
 TEST("I2: escapes become their bytes; malformed ones are refused") {
     CHECK_STR(unescaped("a%20b%25c"), "a b%c");
-    CHECK_STR(unescaped("%c3%A4"), "\xc3\xa4");
+    CHECK_STR(unescaped("%c3%A4%4F%4f%4a%4A"), "\xc3\xa4OOJJ");
+    char cut[8];
+    CHECK_EQ(text_unescape(cut, sizeof cut, "%412", 2), -1);
+    CHECK_EQ(text_unescape(cut, sizeof cut, "%412", 3), 1);
+    CHECK_EQ(text_unescape(cut, 0, "", 0), -1);
+    CHECK_EQ(text_unescape(cut, 1, "", 0), 0);
     CHECK_STR(unescaped(""), "");
     static const char *const wrong[] = {"%", "%2", "a%zz", "%0g", "%00", "%-1", "%%20"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
@@ -125,6 +130,11 @@ TEST("I2: escapes become their bytes; malformed ones are refused") {
 }
 
 TEST("I2: every byte but NUL survives escaping and unescaping") {
+    char plain[32];
+    struct text plain_text;
+    text_begin(&plain_text, plain, sizeof plain);
+    text_add_escaped(&plain_text, "/a-Z.~=\xc3\xa4 %\x7f");
+    CHECK_STR(plain, "/a-Z.~=\xc3\xa4%20%25%7f");
     char all[256];
     for (int i = 1; i < 256; i++)
         all[i - 1] = (char)i;
@@ -158,6 +168,8 @@ TEST("L6: patterns match as fnmatch's, and a star takes slashes") {
     CHECK(glob_match("x[[:digit:][:upper:]_]", "x7") && glob_match("x[[:digit:][:upper:]_]", "xZ"));
     CHECK(!glob_match("x[[:digit:][:upper:]_]", "xz"));
     CHECK(!glob_match("[[:nonsense:]]", "n"));
+    CHECK(glob_match("[a:digit:]", "t") && !glob_match("[a:digit:]", "7"));
+    CHECK(glob_match("[[:digit0]", "g") && glob_match("[[:digit0]", ":"));
 }
 
 TEST("L6: a bracket that is never closed stands for itself") {
