@@ -1,1 +1,151 @@
-/* Load, fork, unload: the one place that names every room. */
+/* Load, fork, unload: the one place that names every room, in lock order.
+ *
+ *     base (settings, rules, real calls) --> report (log) --> lock (room, shared, handover) -->
+ * hooks
+ *
+ * The constructor does what cannot wait: it resolves the real calls (dlsym is not for signal
+ * handlers), and reads the settings from environ itself, because a program may bring its own
+ * getenv. Everything else is made at its first need, so that a program which never locks pays for
+ * nothing.
+ *
+ * There is no destructor: calls that come after it must still be answered.
+ */
+#include "base/real.h"
+#include "base/rules.h"
+#include "base/scratch.h"
+#include "base/settings.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "hooks/process.h"
+#include "lock/findings.h"
+#include "lock/handover.h"
+#include "lock/hidden.h"
+#include "lock/room.h"
+#include "report/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+struct settings settings;
+struct rules rules;
+
+extern char **environ;
+
+#if defined(__x86_64__)
+extern void *hook_next_syscall __attribute__((visibility("hidden")));
+void *hook_next_syscall;
+long hook_set_errno(long result) __attribute__((visibility("hidden")));
+long hook_set_errno(long result) {
+    errno = (int)-result;
+    return -1;
+}
+#endif
+
+static void say_degraded(const char *what, const char *name, size_t length) {
+    char detail[512];
+    struct text text;
+    text_begin(&text, detail, sizeof detail);
+    text_add(&text, what);
+    text_add_bytes(&text, name, length < 128 ? length : 128);
+    finding_degraded(-1, NULL, detail, NULL);
+}
+
+static void bad_setting(void *context, const char *name, size_t length, const char *message) {
+    char what[256];
+    struct text text;
+    (void)context;
+    text_begin(&text, what, sizeof what);
+    text_add(&text, "RACESHIM: ");
+    text_add(&text, message);
+    text_add(&text, ": ");
+    say_degraded(what, name, length);
+}
+
+static void bad_rule(void *context, unsigned line, const char *message) {
+    char detail[512];
+    struct text text;
+    (void)context;
+    text_begin(&text, detail, sizeof detail);
+    text_add(&text, "rules file, line ");
+    text_add_decimal(&text, line);
+    text_add(&text, ": ");
+    text_add(&text, message);
+    finding_degraded(-1, NULL, detail, NULL);
+}
+
+/* A rules file is small; what lies behind this is not read. */
+#define RULES_FILE_MAX ((size_t)1 << 20)
+
+static void read_rules(void) {
+    struct stat st;
+    int fd = sys_openat(AT_FDCWD, settings.rules, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+    const char *bytes = NULL;
+    size_t size = 0;
+    if (fd >= 0 && sys_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
+        size = (size_t)st.st_size < RULES_FILE_MAX ? (size_t)st.st_size : RULES_FILE_MAX;
+        bytes = sys_mmap(size, PROT_READ, MAP_PRIVATE, fd, 0);
+    }
+    if (fd < 0 || (size != 0 && !bytes))
+        say_degraded("the rules file cannot be read: ", settings.rules, strlen(settings.rules));
+    if (bytes) {
+        rules_parse(&rules, bytes, size, bad_rule, NULL);
+        sys_munmap((void *)bytes, size);
+    }
+    if (fd >= 0)
+        sys_close(fd);
+}
+
+static const char *variable(const char *name) {
+    size_t length = strlen(name);
+    for (char **entry = environ; entry && *entry; entry++)
+        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=')
+            return *entry + length + 1;
+    return NULL;
+}
+
+static void before_fork(void) {
+    process_before_fork();
+}
+
+static void after_fork_parent(void) {
+    process_after_fork_parent();
+}
+
+static void after_fork_child(void) {
+    process_after_fork_child(false);
+}
+
+static const struct log_host log_host = {hidden_begin, hidden_end, hidden_move, hidden_close};
+
+static void ignore_setting(void *context, const char *name, size_t length, const char *message) {
+    (void)context;
+    (void)name;
+    (void)length;
+    (void)message;
+}
+
+/* What is wrong can be recorded only when it is known where to. */
+static void read_settings(void) {
+    const char *words = variable("RACESHIM");
+    unsigned wrong = settings_parse(&settings, words, ignore_setting, NULL);
+    log_open_settings(settings.out, &log_host);
+    struct settings *again = wrong ? scratch_begin(sizeof *again) : NULL;
+    if (again)
+        settings_parse(again, words, bad_setting, NULL);
+    scratch_end(again, sizeof *again);
+}
+
+__attribute__((constructor)) static void load(void) {
+    int saved = errno;
+    real_resolve_all();
+#if defined(__x86_64__)
+    hook_next_syscall = real_resolve(REAL_syscall);
+#endif
+    read_settings();
+    if (settings.rules[0])
+        read_rules();
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    handover_adopt(environ);
+    errno = saved;
+}

@@ -134,6 +134,10 @@ static inline int sys_kill(pid_t pid, int sig) {
 static inline int sys_sched_yield(void) {
     return (int)sys_call3(SYS_sched_yield, 0, 0, 0);
 }
+static inline void sys_pause(long nanoseconds) {
+    struct timespec delay = {.tv_sec = 0, .tv_nsec = nanoseconds};
+    sys_call3(SYS_nanosleep, (long)&delay, 0, 0);
+}
 static inline int sys_prlimit(int resource, const struct rlimit *set, struct rlimit *get) {
     return (int)sys_call6(SYS_prlimit64, 0, resource, (long)set, (long)get, 0, 0);
 }
@@ -152,8 +156,8 @@ static inline int sys_madvise(void *address, size_t size, int advice) {
 struct sys_sigset {
     uint64_t bits;
 };
-/* Blocks every signal, libc's own included (cancellation, setuid): nothing may interrupt a holder of
- * one of our locks, or a handler of the same thread could wait for it for ever. */
+/* Blocks every signal, libc's own included (cancellation, setuid): nothing may interrupt a holder
+ * of one of our locks, or a handler of the same thread could wait for it for ever. */
 static inline void sys_block_signals(struct sys_sigset *saved) {
     static const struct sys_sigset all = {~UINT64_C(0)};
     sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)saved, SYS_SIGSET_BYTES, 0, 0);

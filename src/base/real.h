@@ -1,0 +1,61 @@
+/* The real calls: the next definition after ours of each name in calls.h.
+ *
+ * `real(close)(fd)` calls it. Slots are filled when the library is loaded; a call that comes before
+ * that, or a lazy one, resolves its slot at first use. Racing threads store the same value, so
+ * relaxed atomics are all that is needed. Async-signal-safe once resolved.
+ */
+#ifndef RACESHIM_BASE_REAL_H
+#define RACESHIM_BASE_REAL_H
+
+#ifndef _GNU_SOURCE
+#error "compile with _GNU_SOURCE: the list of calls takes its types from libc's headers"
+#endif
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What open and longjmp become when their caller is compiled with _FORTIFY_SOURCE; no header
+ * declares them. */
+extern int __open_2(const char *path, int flags);
+extern int __open64_2(const char *path, int flags);
+extern int __openat_2(int dir, const char *path, int flags);
+extern int __openat64_2(int dir, const char *path, int flags);
+extern void __longjmp_chk(struct __jmp_buf_tag buffer[1], int value) __attribute__((noreturn));
+
+enum real_index {
+#define CALL(name) REAL_##name,
+#include "base/calls.h"
+    REAL_COUNT
+};
+
+extern void *real_slots[REAL_COUNT];
+
+/* Fills every slot that is not lazy. Called once, by the constructor. */
+void real_resolve_all(void);
+
+/* Fills one slot and returns it. Never NULL for a name that libc has. */
+void *real_resolve(enum real_index index);
+
+/* False for a CALL_SINCE that this libc lacks. */
+int real_exists(enum real_index index);
+
+static inline void *real_slot(enum real_index index) {
+    void *slot = __atomic_load_n(&real_slots[index], __ATOMIC_RELAXED);
+    return __builtin_expect(slot != NULL, 1) ? slot : real_resolve(index);
+}
+
+#define real(name) ((__typeof__(&name))real_slot(REAL_##name))
+
+#endif

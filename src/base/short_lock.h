@@ -1,0 +1,35 @@
+/* A lock for short critical sections, held with every signal blocked.
+ *
+ * The rules: nothing that can block (open, close, write, a libc call) runs under one; a holder
+ * never takes a second one. So a holder is delayed by preemption alone and waiters may yield until
+ * it is done. All zero is unlocked, so memory that fork wipes comes up unlocked in the child.
+ *
+ * Async-signal-safe: a handler cannot run on the holder's thread while it holds one.
+ */
+#ifndef RACESHIM_BASE_SHORT_LOCK_H
+#define RACESHIM_BASE_SHORT_LOCK_H
+
+#include "base/sys.h"
+
+#include <stdatomic.h>
+
+struct short_lock {
+    _Atomic uint32_t taken;
+};
+
+static inline void short_lock_take(struct short_lock *lock, struct sys_sigset *saved) {
+    sys_block_signals(saved);
+    for (unsigned spins = 0; atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire);
+         spins++)
+        if (spins > 1000)
+            sys_pause(50 * 1000); /* a holder of lower real-time priority must get its turn */
+        else if (spins > 100)
+            sys_sched_yield();
+}
+
+static inline void short_lock_give(struct short_lock *lock, const struct sys_sigset *saved) {
+    atomic_store_explicit(&lock->taken, 0, memory_order_release);
+    sys_restore_signals(saved);
+}
+
+#endif

@@ -1,0 +1,55 @@
+#include "base/user_memory.h"
+
+#include "base/sys.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+
+#define PAGE_BITS 12
+#define PAGES 64
+
+/* Pages that were found readable or writable, each where its number says. A lost race costs a look.
+ */
+static _Atomic uintptr_t readable[PAGES], writable[PAGES];
+
+static bool seen(_Atomic uintptr_t *pages, uintptr_t page) {
+    return atomic_load_explicit(&pages[page % PAGES], memory_order_relaxed) == page;
+}
+
+/* The kernel copies the event before it finds that there is no such epoll descriptor. */
+static bool kernel_reads(const void *pointer) {
+    return sys_call6(SYS_epoll_ctl, -1, EPOLL_CTL_ADD, -1, (long)pointer, 0, 0) != -EFAULT;
+}
+
+/* The kernel writes the current signal mask there. */
+static bool kernel_writes(void *pointer) {
+    return sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, 0, (long)pointer, SYS_SIGSET_BYTES, 0, 0) ==
+           0;
+}
+
+#define EVENT_BYTES sizeof(struct epoll_event)
+
+bool user_readable_slow(const void *pointer, size_t size) {
+    uintptr_t first = (uintptr_t)pointer >> PAGE_BITS;
+    uintptr_t last = ((uintptr_t)pointer + size - 1) >> PAGE_BITS;
+    if (seen(readable, first) && (first == last || seen(readable, last)))
+        return true;
+    if (!kernel_reads(pointer) || !kernel_reads((const char *)pointer + size - EVENT_BYTES))
+        return false;
+    atomic_store_explicit(&readable[first % PAGES], first, memory_order_relaxed);
+    atomic_store_explicit(&readable[last % PAGES], last, memory_order_relaxed);
+    return true;
+}
+
+bool user_writable_slow(void *pointer, size_t size) {
+    uintptr_t first = (uintptr_t)pointer >> PAGE_BITS;
+    uintptr_t last = ((uintptr_t)pointer + size - 1) >> PAGE_BITS;
+    if (seen(writable, first) && (first == last || seen(writable, last)))
+        return true;
+    if (!kernel_writes(pointer) || !kernel_writes((char *)pointer + size - SYS_SIGSET_BYTES))
+        return false;
+    atomic_store_explicit(&writable[first % PAGES], first, memory_order_relaxed);
+    atomic_store_explicit(&writable[last % PAGES], last, memory_order_relaxed);
+    return true;
+}

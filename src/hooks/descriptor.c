@@ -1,0 +1,175 @@
+/* What copies and closes descriptors. */
+#include "hooks/hook.h"
+
+#include "lock/closing.h"
+#include "lock/hidden.h"
+#include "lock/relief.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <pthread.h>
+
+HOOK int dup(int fd) {
+    int copy = real(dup)(fd);
+    while (__builtin_expect(copy < 0, 0) && errno == EMFILE && hidden_lent() &&
+           relief_give_back(CALLER)) {
+        errno = EMFILE;
+        copy = real(dup)(fd);
+    }
+    if (copy >= 0)
+        describe_copy(fd, copy);
+    return copy;
+}
+
+/* dup2 and dup3: the number is closed first, if the copy is made at all. */
+static int dup_over(int fd, int target, int flags, int is_dup3, const struct caller *caller) {
+    struct closing closing = {.room = NULL};
+    if (fd != target && room_here()) {
+        if (hidden_is(fd))
+            return answer(-EBADF);
+        closing_make_way(target);
+        closing_begin(&closing, target, caller);
+    }
+    int copy = is_dup3 ? real(dup3)(fd, target, flags) : real(dup2)(fd, target);
+    int saved = errno;
+    closing_end(&closing, copy >= 0);
+    if (copy >= 0 && fd != target)
+        describe_copy(fd, copy);
+    errno = saved;
+    return copy;
+}
+
+HOOK int dup2(int fd, int target) {
+    return dup_over(fd, target, 0, 0, CALLER);
+}
+HOOK_ALIAS(__dup2, dup2);
+
+HOOK int dup3(int fd, int target, int flags) {
+    return dup_over(fd, target, flags, 1, CALLER);
+}
+
+/* close is a cancellation point. If the cancellation came between our account and the kernel's the
+ * two would differ, so it is looked for first and held off during the close. */
+static int close_tracked(struct room *room, int fd, const struct caller *caller) {
+    struct closing closing;
+    int state, saved = errno;
+    pthread_testcancel();
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    if (!closing_begin_tracked(&closing, room, fd, caller)) {
+        pthread_setcancelstate(state, NULL);
+        return answer(-EBADF);
+    }
+    int result = real(close)(fd);
+    if (result < 0)
+        saved = errno;
+    closing_end(&closing, true);
+    pthread_setcancelstate(state, NULL);
+    errno = saved;
+    return result;
+}
+
+HOOK int close(int fd) {
+    struct room *room = room_here();
+    if (__builtin_expect(room != NULL, 0) && !owner_is_vfork_child())
+        return close_tracked(room, fd, CALLER);
+    return real(close)(fd);
+}
+HOOK_ALIAS(__close, close);
+
+/* The real call for each piece of the range that lies between hidden descriptors. */
+static int close_pieces(unsigned first, unsigned last, int flags) {
+    int result = 0;
+    while (first <= last) {
+        int hidden =
+            first > INT_MAX ? -1 : hidden_next((int)first, last > INT_MAX ? INT_MAX : (int)last);
+        unsigned end = hidden < 0 ? last : (unsigned)hidden - 1;
+        if (hidden < 0 || (unsigned)hidden > first)
+            result = real(close_range)(first, end, flags);
+        if (hidden < 0 || result < 0)
+            break;
+        first = (unsigned)hidden + 1;
+    }
+    return result;
+}
+
+HOOK int close_range(unsigned first, unsigned last, int flags) {
+    if (!real_exists(REAL_close_range))
+        return answer(-ENOSYS);
+    if (first > last || !room_here() || owner_is_vfork_child())
+        return real(close_range)(first, last, flags);
+    if (flags == 0)
+        closing_range(first, last, CALLER);
+    return close_pieces(first, last, flags);
+}
+
+HOOK void closefrom(int first) {
+    unsigned from = first < 0 ? 0 : (unsigned)first;
+    if (!room_here() || owner_is_vfork_child()) {
+        real(closefrom)(first);
+        return;
+    }
+    int saved = errno;
+    closing_range(from, UINT_MAX, CALLER);
+    if (close_pieces(from, UINT_MAX, 0) < 0 && !hidden_any())
+        real(closefrom)(first);
+    errno = saved;
+}
+
+/* The streams: libc closes their descriptors without asking us. */
+static void begin_stream(struct closing *closing, FILE *stream, const struct caller *caller) {
+    closing->room = NULL;
+    if (stream && room_here()) {
+        int saved = errno;
+        int fd = fileno(stream);
+        if (fd >= 0)
+            closing_begin(closing, fd, caller);
+        errno = saved;
+    }
+}
+
+static void end_stream(struct closing *closing) {
+    int saved = errno;
+    closing_end(closing, true);
+    errno = saved;
+}
+
+HOOK int fclose(FILE *stream) {
+    struct closing closing;
+    begin_stream(&closing, stream, CALLER);
+    int result = real(fclose)(stream);
+    end_stream(&closing);
+    return result;
+}
+HOOK_ALIAS(_IO_fclose, fclose);
+
+HOOK int pclose(FILE *stream) {
+    struct closing closing;
+    begin_stream(&closing, stream, CALLER);
+    int result = real(pclose)(stream);
+    end_stream(&closing);
+    return result;
+}
+
+#define FREOPEN(name)                                                                              \
+    HOOK FILE *name(const char *path, const char *mode, FILE *stream) {                            \
+        struct closing closing;                                                                    \
+        begin_stream(&closing, stream, CALLER);                                                    \
+        FILE *result = real(name)(path, mode, stream);                                             \
+        end_stream(&closing);                                                                      \
+        return result;                                                                             \
+    }
+
+FREOPEN(freopen)
+FREOPEN(freopen64)
+
+HOOK int closedir(DIR *directory) {
+    struct closing closing = {.room = NULL};
+    int saved = errno;
+    int fd = directory && room_here() ? dirfd(directory) : -1;
+    if (fd >= 0)
+        closing_begin(&closing, fd, CALLER);
+    errno = saved;
+    int result = real(closedir)(directory);
+    end_stream(&closing);
+    return result;
+}

@@ -1,0 +1,121 @@
+/* The exec family: the program's locks go over to the program that replaces it (lock/handover.h).
+ */
+#include "hooks/hook.h"
+
+#include "lock/handover.h"
+
+#include <limits.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* Runs CALL with the environment `envp` that carries the locks over; takes everything back if the
+ * exec fails. Where nothing is held the environment is the program's own. */
+#define WITH_HANDOVER(path, dir, flags, envp_given, call)                                          \
+    do {                                                                                           \
+        struct handover handover;                                                                  \
+        char *const *envp = (envp_given);                                                          \
+        if (!handover_needed())                                                                    \
+            return call;                                                                           \
+        size_t room = handover_env_size(envp);                                                     \
+        char *array[room];                                                                         \
+        envp = handover_begin(&handover, dir, path, flags, envp, array, CALLER);                   \
+        int result = call;                                                                         \
+        int error = errno;                                                                         \
+        handover_undo(&handover);                                                                  \
+        errno = error;                                                                             \
+        return result;                                                                             \
+    } while (0)
+
+HOOK int execve(const char *path, char *const argv[], char *const given[]) {
+    WITH_HANDOVER(path, AT_FDCWD, 0, given, real(execve)(path, argv, envp));
+}
+
+HOOK int execv(const char *path, char *const argv[]) {
+    WITH_HANDOVER(path, AT_FDCWD, 0, environ, real(execve)(path, argv, envp));
+}
+
+HOOK int execvp(const char *file, char *const argv[]) {
+    WITH_HANDOVER(file, HANDOVER_SEARCH, 0, environ, real(execvpe)(file, argv, envp));
+}
+
+HOOK int execvpe(const char *file, char *const argv[], char *const given[]) {
+    WITH_HANDOVER(file, HANDOVER_SEARCH, 0, given, real(execvpe)(file, argv, envp));
+}
+
+HOOK int fexecve(int fd, char *const argv[], char *const given[]) {
+    WITH_HANDOVER("", fd, AT_EMPTY_PATH, given, real(fexecve)(fd, argv, envp));
+}
+
+#if __GLIBC_PREREQ(2, 34)
+HOOK int execveat(int dir, const char *path, char *const argv[], char *const given[], int flags) {
+    WITH_HANDOVER(path, dir, flags, given, real(execveat)(dir, path, argv, envp, flags));
+}
+#endif
+
+/* The arguments lie on the caller's stack; they are copied to ours as an array, as libc does. */
+#define COUNT_ARGUMENTS(first, count)                                                              \
+    do {                                                                                           \
+        va_list list;                                                                              \
+        va_start(list, first);                                                                     \
+        for (count = 1; va_arg(list, const char *); count++)                                       \
+            if (count == INT_MAX) {                                                                \
+                va_end(list);                                                                      \
+                return answer(-E2BIG);                                                             \
+            }                                                                                      \
+        va_end(list);                                                                              \
+    } while (0)
+
+#define COPY_ARGUMENTS(first, argv, count, last)                                                   \
+    do {                                                                                           \
+        va_list list;                                                                              \
+        va_start(list, first);                                                                     \
+        (argv)[0] = (char *)(first);                                                               \
+        for (ptrdiff_t i = 1; i <= (count); i++)                                                   \
+            (argv)[i] = va_arg(list, char *);                                                      \
+        last;                                                                                      \
+        va_end(list);                                                                              \
+    } while (0)
+
+HOOK int execl(const char *path, const char *arg, ...) {
+    ptrdiff_t count = 0;
+    if (!arg) {
+        char *none[] = {NULL};
+        return execve(path, none, environ);
+    }
+    COUNT_ARGUMENTS(arg, count);
+    char *argv[count + 1];
+    COPY_ARGUMENTS(arg, argv, count, (void)0);
+    WITH_HANDOVER(path, AT_FDCWD, 0, environ, real(execve)(path, argv, envp));
+}
+
+HOOK int execlp(const char *file, const char *arg, ...) {
+    ptrdiff_t count = 0;
+    if (!arg) {
+        char *none[] = {NULL};
+        return execvp(file, none);
+    }
+    COUNT_ARGUMENTS(arg, count);
+    char *argv[count + 1];
+    COPY_ARGUMENTS(arg, argv, count, (void)0);
+    WITH_HANDOVER(file, HANDOVER_SEARCH, 0, environ, real(execvpe)(file, argv, envp));
+}
+
+HOOK int execle(const char *path, const char *arg, ...) {
+    ptrdiff_t count = 0;
+    char *const *given;
+    if (!arg) {
+        va_list list;
+        va_start(list, arg);
+        given = va_arg(list, char *const *);
+        va_end(list);
+        char *none[] = {NULL};
+        return execve(path, none, given);
+    }
+    COUNT_ARGUMENTS(arg, count);
+    char *argv[count + 1];
+    COPY_ARGUMENTS(arg, argv, count, given = va_arg(list, char *const *));
+    WITH_HANDOVER(path, AT_FDCWD, 0, given, real(execve)(path, argv, envp));
+}

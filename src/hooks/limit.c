@@ -1,0 +1,34 @@
+/* The soft limit on open files: above it the hidden descriptors live. When the program raises it,
+ * they move first, so that the program finds every number up to its new limit free. */
+#include "hooks/hook.h"
+
+#include "lock/closing.h"
+
+#define SETRLIMIT(name, type)                                                                      \
+    HOOK int name(__rlimit_resource_t resource, const struct type *limit) {                        \
+        int result = real(name)(resource, limit);                                                  \
+        if (result == 0 && resource == RLIMIT_NOFILE && limit) {                                   \
+            int saved = errno;                                                                     \
+            closing_make_way_below(limit->rlim_cur);                                               \
+            errno = saved;                                                                         \
+        }                                                                                          \
+        return result;                                                                             \
+    }
+
+SETRLIMIT(setrlimit, rlimit)
+SETRLIMIT(setrlimit64, rlimit64)
+
+#define PRLIMIT(name, type)                                                                        \
+    HOOK int name(pid_t pid, __rlimit_resource_t resource, const struct type *limit,               \
+                  struct type *old) {                                                              \
+        int result = real(name)(pid, resource, limit, old);                                        \
+        if (result == 0 && resource == RLIMIT_NOFILE && limit && (pid == 0 || pid == getpid())) {  \
+            int saved = errno;                                                                     \
+            closing_make_way_below(limit->rlim_cur);                                               \
+            errno = saved;                                                                         \
+        }                                                                                          \
+        return result;                                                                             \
+    }
+
+PRLIMIT(prlimit, rlimit)
+PRLIMIT(prlimit64, rlimit64)

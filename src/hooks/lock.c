@@ -1,0 +1,91 @@
+/* fcntl, lockf and flock. */
+#include "hooks/hook.h"
+
+#include "lock/closing.h"
+#include "lock/hidden.h"
+#include "lock/request.h"
+
+#include <stdarg.h>
+
+#ifndef F_DUPFD_CLOEXEC
+#define F_DUPFD_CLOEXEC 1030
+#endif
+
+static int fcntl_lock(int fd, int cmd, void *arg, const struct caller *caller) {
+    int saved = errno;
+    int result = request_record_lock(fd, cmd, arg, caller);
+    if (result == REQUEST_PASS)
+        return real(fcntl)(fd, cmd, arg);
+    errno = saved;
+    return answer(result);
+}
+
+static int fcntl_description_lock(int fd, int cmd, void *arg, const struct caller *caller) {
+    int saved = errno;
+    int result = request_description_lock(fd, cmd, arg, caller);
+    if (result == REQUEST_PASS)
+        return real(fcntl)(fd, cmd, arg);
+    errno = saved;
+    return answer(result);
+}
+
+static int fcntl_copy(int fd, int cmd, void *arg) {
+    int copy = real(fcntl)(fd, cmd, arg);
+    if (copy >= 0)
+        describe_copy(fd, copy);
+    return copy;
+}
+
+/* The third argument is passed on as it came: whatever its type, it takes one register. */
+static inline __attribute__((always_inline)) int fcntl_any(int fd, int cmd, void *arg,
+                                                           const struct caller *caller) {
+    switch (cmd) {
+    case F_SETLK:
+    case F_SETLKW:
+    case F_GETLK:
+        return fcntl_lock(fd, cmd, arg, caller);
+    case F_OFD_SETLK:
+    case F_OFD_SETLKW:
+        return fcntl_description_lock(fd, cmd, arg, caller);
+    case F_DUPFD:
+    case F_DUPFD_CLOEXEC:
+        return fcntl_copy(fd, cmd, arg);
+    default:
+        return real(fcntl)(fd, cmd, arg);
+    }
+}
+
+#define FCNTL(name)                                                                                \
+    HOOK int name(int fd, int cmd, ...) {                                                          \
+        va_list list;                                                                              \
+        va_start(list, cmd);                                                                       \
+        void *arg = va_arg(list, void *);                                                          \
+        va_end(list);                                                                              \
+        return fcntl_any(fd, cmd, arg, CALLER);                                                    \
+    }
+
+FCNTL(fcntl)
+FCNTL(fcntl64)
+HOOK_ALIAS(__fcntl, fcntl);
+
+#define LOCKF(name)                                                                                \
+    HOOK int name(int fd, int cmd, off_t length) {                                                 \
+        int saved = errno;                                                                         \
+        int result = request_lockf(fd, cmd, length, CALLER);                                       \
+        if (result == REQUEST_PASS)                                                                \
+            return real(name)(fd, cmd, length);                                                    \
+        errno = saved;                                                                             \
+        return answer(result);                                                                     \
+    }
+
+LOCKF(lockf)
+LOCKF(lockf64)
+
+HOOK int flock(int fd, int operation) {
+    int saved = errno;
+    int result = request_flock(fd, operation, CALLER);
+    if (result == REQUEST_PASS)
+        return real(flock)(fd, operation);
+    errno = saved;
+    return answer(result);
+}

@@ -1,0 +1,70 @@
+/* Other processes. fork(), and all that libc builds on it, comes by pthread_atfork (lifecycle.c);
+ * vfork is in vfork.S. */
+#include "hooks/process.h"
+
+#include "base/sys.h"
+#include "hooks/hook.h"
+#include "lock/hidden.h"
+
+#include <sched.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+
+void process_before_fork(void) {
+    hidden_before_fork();
+}
+
+void process_after_fork_parent(void) {
+    hidden_after_fork_parent();
+}
+
+void process_after_fork_child(bool shares_files) {
+    int saved = errno;
+    room_after_fork_child(shares_files);
+    errno = saved;
+}
+
+#if __GLIBC_PREREQ(2, 34)
+/* fork without its handlers: async-signal-safe. */
+HOOK pid_t _Fork(void) {
+    process_before_fork();
+    pid_t pid = real(_Fork)();
+    if (pid == 0)
+        process_after_fork_child(false);
+    else
+        process_after_fork_parent();
+    return pid;
+}
+#endif
+
+struct start {
+    int (*function)(void *);
+    void *argument;
+    int flags;
+};
+
+/* Runs in the child on its own stack, in a copy of our memory. */
+static int start_copy(void *argument) {
+    struct start start = *(struct start *)argument;
+    process_after_fork_child(start.flags & CLONE_FILES);
+    return start.function(start.argument);
+}
+
+/* A child that shares our memory is a thread or lives like a vfork child: it is passed on as it is.
+ * Another one is a fork with a function to start in. */
+HOOK int clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {
+    va_list list;
+    va_start(list, argument);
+    void *parent_tid = va_arg(list, void *);
+    void *tls = va_arg(list, void *);
+    void *child_tid = va_arg(list, void *);
+    va_end(list);
+    struct start start = {function, argument, flags};
+    if ((flags & CLONE_VM) || !function || !stack)
+        return real(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
+    process_before_fork();
+    int pid = real(clone)(start_copy, stack, flags, &start, parent_tid, tls, child_tid);
+    process_after_fork_parent();
+    return pid;
+}
+HOOK_ALIAS(__clone, clone);

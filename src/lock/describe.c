@@ -1,0 +1,416 @@
+#include "lock/describe.h"
+
+#include "base/scratch.h"
+#include "base/ticks.h"
+#include "lock/closing.h"
+#include "lock/findings.h"
+#include "lock/hidden.h"
+#include "lock/holders.h"
+#include "lock/owner_lock.h"
+
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#define F_SAME_DESCRIPTION (1024 + 3) /* F_DUPFD_QUERY, Linux 6.10 */
+
+/* SQLite's lock bytes: one pending, one reserved, 510 shared, from the first GiB on. Its
+ * connections keep one table of locks per file and process, and take and release through any
+ * descriptor. */
+#define SQLITE_FIRST UINT64_C(0x40000000)
+#define SQLITE_LAST (SQLITE_FIRST + 511)
+
+bool describe_wanted(void) {
+    return settings.lock_mode != LOCKS_OFF;
+}
+
+/* ---- Same description or not ---- */
+
+enum comparison { COMPARE_UNKNOWN, COMPARE_QUERY, COMPARE_KCMP, COMPARE_NONE };
+static _Atomic uint8_t comparison;
+
+static bool same_by_kcmp(int a, int b, bool *known) {
+    pid_t pid = sys_getpid();
+    long result = sys_call6(SYS_kcmp, pid, pid, KCMP_FILE, a, b, 0);
+    *known = result >= 0 || result == -EBADF;
+    return result == 0;
+}
+
+/* Where the kernel answers neither question, descriptions are told apart by the copies that were
+ * seen being made. */
+static bool same_description(int a, int b) {
+    uint8_t way = atomic_load_explicit(&comparison, memory_order_relaxed);
+    bool known = true, same = false;
+    if (way == COMPARE_UNKNOWN || way == COMPARE_QUERY) {
+        int result = sys_fcntl(a, F_SAME_DESCRIPTION, b);
+        if (result >= 0 || result == -EBADF) {
+            atomic_store_explicit(&comparison, COMPARE_QUERY, memory_order_relaxed);
+            return result == 1;
+        }
+        way = COMPARE_KCMP;
+    }
+    if (way == COMPARE_KCMP) {
+        same = same_by_kcmp(a, b, &known);
+        atomic_store_explicit(&comparison, known ? COMPARE_KCMP : COMPARE_NONE,
+                              memory_order_relaxed);
+    }
+    return same;
+}
+
+/* ---- Looking a descriptor up ---- */
+
+/* The treatment depends on the path; asking for a path costs more than opening the file. A file
+ * that was treated before and has not changed since is still at its path (a rename changes ctime).
+ */
+#define REMEMBERED 64
+static struct remembered {
+    uint64_t dev, ino;
+    struct timespec changed;
+    uint8_t treatment;
+} remembered[REMEMBERED]; /* guarded by the room's `tables` */
+
+static struct remembered *remembered_place(uint64_t dev, uint64_t ino) {
+    return &remembered[(ino ^ dev) % REMEMBERED];
+}
+
+/* Wants `tables`. */
+static struct file *add_file(struct room *room, const struct stat *st) {
+    struct file *file = room_file_add(room, st->st_dev, st->st_ino);
+    const struct remembered *r = remembered_place(st->st_dev, st->st_ino);
+    if (!file)
+        return NULL;
+    file->changed = st->st_ctim;
+    if (r->ino == st->st_ino && r->dev == st->st_dev && r->changed.tv_sec == st->st_ctim.tv_sec &&
+        r->changed.tv_nsec == st->st_ctim.tv_nsec)
+        file->by_path = r->treatment;
+    return file;
+}
+
+/* Wants `tables`. */
+static struct description *find_same(struct room *room, struct file *file, int fd) {
+    for (struct description *d = file->descriptions; d; d = d->next_in_file)
+        if (d->first_fd >= 0 && same_description(fd, d->first_fd)) {
+            room_attach(room, d, fd);
+            return d;
+        }
+    return NULL;
+}
+
+static bool lockable(const struct stat *st) {
+    return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
+}
+
+static struct description *describe_unknown(struct room *room, int fd, bool make,
+                                            const struct stat *st) {
+    struct sys_sigset saved;
+    struct description *d = NULL;
+    int flags = make ? sys_fcntl(fd, F_GETFL, 0) : 0;
+    if (flags < 0 || (flags & O_PATH) || (make && !room_slot_make(room, fd)))
+        return NULL;
+    short_lock_take(&room->tables, &saved);
+    struct file *file = room_file_find(room, st->st_dev, st->st_ino);
+    if (file)
+        d = find_same(room, file, fd);
+    if (!d && make) {
+        if (!file)
+            file = add_file(room, st);
+        if (file)
+            d = room_description_add(room, file, fd, flags & O_ACCMODE);
+        if (!d && file)
+            room_file_drop_if_unused(room, file);
+    }
+    short_lock_give(&room->tables, &saved);
+    return d;
+}
+
+struct description *describe(struct room *room, int fd, bool make) {
+    struct description *d = room_description(room, fd);
+    struct stat st;
+    if (d)
+        return d;
+    if (!make && atomic_load(&room->description_total) == 0)
+        return NULL;
+    if (sys_fstat(fd, &st) < 0 || !lockable(&st))
+        return NULL;
+    return describe_unknown(room, fd, make, &st);
+}
+
+void describe_seen(struct room *room, int fd) {
+    struct slot *slot = room_slot(room, fd);
+    if (slot)
+        __atomic_store_n(&slot->checked, ticks_now(), __ATOMIC_RELAXED);
+}
+
+struct description *describe_for_lock(struct room *room, int fd) {
+    struct slot *slot = room_slot(room, fd);
+    struct description *d = room_description(room, fd);
+    struct stat st;
+    if (!d)
+        return describe(room, fd, true);
+    if (ticks_now() - __atomic_load_n(&slot->checked, __ATOMIC_RELAXED) < TICKS_MOMENT)
+        return d;
+    if (sys_fstat(fd, &st) == 0 && st.st_ino == d->file->ino && st.st_dev == d->file->dev)
+        return d;
+    /* The number was closed, and perhaps opened again, without any of our hooks seeing it. */
+    struct closing closing;
+    if (closing_begin(&closing, fd, NULL))
+        closing_end(&closing, true);
+    return describe(room, fd, true);
+}
+
+void describe_copy(int fd, int copy) {
+    struct room *room = room_here();
+    struct sys_sigset saved;
+    if (!room && atomic_load_explicit(&comparison, memory_order_relaxed) == COMPARE_UNKNOWN)
+        same_description(fd, copy);
+    bool blind = atomic_load_explicit(&comparison, memory_order_relaxed) == COMPARE_NONE;
+    if (blind && !room)
+        room = room_begin();
+    if (!room)
+        return;
+    struct description *d = blind ? describe(room, fd, true) : room_description(room, fd);
+    if (!d || !room_slot_make(room, copy))
+        return;
+    short_lock_take(&room->tables, &saved);
+    if (room_description(room, fd) == d && !room_description(room, copy))
+        room_attach(room, d, copy);
+    short_lock_give(&room->tables, &saved);
+}
+
+/* ---- Which treatment ---- */
+
+static enum lock_treatment treatment_by_path(int fd) {
+    char link[32];
+    char *path = scratch_begin(SETTINGS_PATH_MAX);
+    enum lock_treatment found = LOCK_RULE_NONE;
+    finding_link(link, sizeof link, fd);
+    if (path && sys_readlinkat(AT_FDCWD, link, path, SETTINGS_PATH_MAX - 1) > 0)
+        found = rules_lock_treatment(&rules, path, rules.count ? finding_program() : NULL);
+    scratch_end(path, SETTINGS_PATH_MAX);
+    return found == LOCK_RULE_NONE ? LOCK_RULE_DESCRIPTION : found;
+}
+
+static enum lock_treatment decide_treatment(struct room *room, struct file *file, int fd) {
+    struct sys_sigset saved;
+    if (file->by_path != LOCK_RULE_NONE)
+        return file->by_path;
+    enum lock_treatment treatment = treatment_by_path(fd);
+    short_lock_take(&room->tables, &saved);
+    file->by_path = (uint8_t)treatment;
+    *remembered_place(file->dev, file->ino) =
+        (struct remembered){file->dev, file->ino, file->changed, (uint8_t)treatment};
+    short_lock_give(&room->tables, &saved);
+    return treatment;
+}
+
+static bool in_sqlites_bytes(const struct byte_range *range) {
+    return range->start >= SQLITE_FIRST && range->end <= SQLITE_LAST;
+}
+
+static enum lock_treatment treatment_of(struct room *room, struct file *file, int fd,
+                                        const struct byte_range *range) {
+    uint8_t treatment = atomic_load(&file->treatment);
+    if (treatment != LOCK_RULE_NONE)
+        return treatment;
+    treatment = (uint8_t)decide_treatment(room, file, fd);
+    if (treatment == LOCK_RULE_DESCRIPTION && in_sqlites_bytes(range))
+        treatment = LOCK_RULE_PROCESS;
+    uint8_t none = LOCK_RULE_NONE;
+    return atomic_compare_exchange_strong(&file->treatment, &none, treatment) ? treatment : none;
+}
+
+/* ---- Making the private description ---- */
+
+/* File systems that may hand locks to a server which does not tell a description's from a
+ * process's. Asked once per device. */
+static bool owners_are_told_apart(int fd, uint64_t dev) {
+    static _Atomic uint64_t good_dev, bad_dev;
+    struct statfs fs;
+    if (atomic_load_explicit(&good_dev, memory_order_relaxed) == dev)
+        return true;
+    if (atomic_load_explicit(&bad_dev, memory_order_relaxed) == dev)
+        return false;
+    if (sys_call3(SYS_fstatfs, fd, (long)&fs, 0) < 0)
+        return true;
+    switch ((unsigned long)fs.f_type) {
+    case FUSE_SUPER_MAGIC:
+    case V9FS_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+        atomic_store(&bad_dev, dev);
+        return false;
+    default:
+        atomic_store(&good_dev, dev);
+        return true;
+    }
+}
+
+static const char *why_not(int error) {
+    switch (error) {
+    case -EACCES:
+    case -EPERM:
+        return "the process may no longer open the file, so its locks stay POSIX locks";
+    case -EMFILE:
+        return "no room for hidden descriptors above the soft limit on open files (RLIMIT_NOFILE), "
+               "so "
+               "the file's locks stay POSIX locks; a soft limit below the hard one makes room";
+    case -ENFILE:
+    case -ENOMEM:
+        return "the system has no descriptor or memory left, so the file's locks stay POSIX locks";
+    case -ENOENT:
+        return "/proc is not mounted, so locks stay POSIX locks";
+    case -EOPNOTSUPP:
+        return "the file system may not tell a description's locks from a process's, so they stay "
+               "POSIX locks";
+    case -EINVAL:
+        return "the file system or kernel has no description-owned locks, so they stay POSIX locks";
+    default:
+        return "the file could not be opened a second time, so its locks stay POSIX locks";
+    }
+}
+
+/* A description of our own for the file behind fd, hidden. Or -errno. */
+static int open_private(int fd, int access, uint64_t dev, uint64_t ino) {
+    char link[32];
+    struct stat st;
+    finding_link(link, sizeof link, fd);
+    if (!owners_are_told_apart(fd, dev))
+        return -EOPNOTSUPP;
+    hidden_begin();
+    int opened = sys_openat(AT_FDCWD, link, access | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+    if (opened >= 0)
+        opened = hidden_move(opened);
+    hidden_end();
+    if (opened >= 0 && (sys_fstat(opened, &st) < 0 || st.st_ino != ino || st.st_dev != dev)) {
+        hidden_close(opened); /* the number became another file's meanwhile */
+        return -EBADF;
+    }
+    return opened;
+}
+
+/* ---- Owners ---- */
+
+/* Publishes a new owner in the tables, or finds that another thread was faster. Returns the owner
+ * that counts; *lost is the descriptor that is not needed then. */
+static struct owner *install(struct room *room, struct description *d, enum owner_class class,
+                             int hidden, int access, bool shared, int *lost) {
+    struct sys_sigset saved;
+    short_lock_take(&room->tables, &saved);
+    struct owner *owner = atomic_load(&d->owners[class]);
+    if (!owner && shared && (owner = d->file->process_owner)) {
+        owner->descriptions++;
+        atomic_store(&d->owners[class], owner);
+    }
+    *lost = owner ? hidden : -1;
+    if (!owner && (owner = room_owner_add(room, d->file, class))) {
+        owner->hidden = hidden;
+        owner->access = (uint8_t)access;
+        owner->shared = shared;
+        owner->descriptions = 1;
+        if (shared)
+            d->file->process_owner = owner;
+        owner_open(owner);
+        atomic_store_explicit(&d->owners[class], owner, memory_order_release);
+        *lost = -1;
+    } else if (!owner) {
+        *lost = hidden;
+    }
+    short_lock_give(&room->tables, &saved);
+    return owner;
+}
+
+/* The process's private description was opened for reading, and now a lock for writing comes
+ * through a descriptor that may write. The new one takes the read locks beside the old one (they do
+ * not conflict) before that goes, so that the file is never unlocked. Wants a turn. */
+static void widen(struct owner *owner, int fd) {
+    int wider = open_private(fd, O_RDWR, owner->file->dev, owner->file->ino);
+    if (wider < 0)
+        return;
+    for (uint32_t i = 0; i < owner->ranges.count; i++) {
+        const struct held *held = &owner->ranges.items[i];
+        struct flock lock = {.l_type = F_RDLCK,
+                             .l_start = (off_t)held->start,
+                             .l_len = (off_t)range_length(held->start, held->end)};
+        if (sys_fcntl(wider, F_OFD_SETLK, (long)&lock) < 0) {
+            hidden_close(wider);
+            return;
+        }
+    }
+    int old = owner->hidden;
+    owner->hidden = wider;
+    owner->access = O_RDWR;
+    hidden_close(old);
+}
+
+static void share_access(struct owner *owner, struct description *d, int fd) {
+    if (owner->hidden < 0 || owner->access == O_RDWR || owner->access == d->access)
+        return;
+    enum turn turn = owner_enter(owner);
+    if (turn == TURN_ALONE && owner->access != O_RDWR)
+        widen(owner, fd);
+    if (turn != TURN_GONE && owner_leave(owner, turn))
+        closing_finish_owner(room_here(), owner);
+}
+
+static struct owner *make_owner(struct room *room, struct description *d, int fd, bool repair,
+                                bool shared, const struct caller *caller) {
+    int hidden = -1, lost;
+    if (repair && !(shared && d->file->process_owner)) {
+        hidden = open_private(fd, d->access, d->file->dev, d->file->ino);
+        if (hidden < 0) {
+            if (hidden == -EBADF)
+                return NULL;
+            /* From here on the file is POSIX's: closing a private description of it would drop the
+             * process's POSIX locks. */
+            atomic_store(&d->file->unrepaired, true);
+            finding_degraded(fd, d->file, why_not(hidden), caller);
+            hidden = -1;
+        }
+    }
+    struct owner *owner = install(room, d, OWNER_RECORD, hidden, d->access, shared, &lost);
+    if (lost >= 0)
+        hidden_close(lost);
+    if (owner && owner->hidden >= 0 && !owner->published)
+        owner->published = holder_publish(d->file->dev, d->file->ino, owner->hidden);
+    return owner;
+}
+
+struct owner *describe_owner(struct room *room, struct description *d, int fd,
+                             const struct byte_range *range, const struct caller *caller) {
+    struct owner *owner = atomic_load_explicit(&d->owners[OWNER_RECORD], memory_order_acquire);
+    if (__builtin_expect(owner != NULL, 1))
+        return owner;
+    enum lock_treatment treatment = treatment_of(room, d->file, fd, range);
+    if (treatment == LOCK_RULE_OFF)
+        return NULL;
+    bool repair = settings.lock_mode == LOCKS_REPAIR && treatment != LOCK_RULE_WATCH &&
+                  !atomic_load(&d->file->unrepaired);
+    bool shared = treatment == LOCK_RULE_PROCESS;
+    owner = make_owner(room, d, fd, repair, shared, caller);
+    if (owner && shared)
+        share_access(owner, d, fd);
+    return owner;
+}
+
+struct owner *describe_native_owner(struct room *room, struct description *d,
+                                    enum owner_class class) {
+    struct owner *owner = atomic_load_explicit(&d->owners[class], memory_order_acquire);
+    int lost;
+    return owner ? owner : install(room, d, class, -1, d->access, false, &lost);
+}
+
+void describe_give_up(struct room *room, struct description *d, struct owner *owner, int fd,
+                      const char *why, const struct caller *caller) {
+    struct sys_sigset saved;
+    atomic_store(&d->file->unrepaired, true);
+    finding_degraded(fd, d->file, why, caller);
+    short_lock_take(&room->tables, &saved);
+    int hidden = owner->hidden;
+    owner->hidden = -1;
+    short_lock_give(&room->tables, &saved);
+    if (hidden >= 0)
+        hidden_close(hidden);
+}

@@ -1,0 +1,262 @@
+#include "lock/findings.h"
+
+#include "base/scratch.h"
+#include "base/text.h"
+#include "lock/closing.h"
+#include "lock/model.h"
+#include "lock/owner_lock.h"
+#include "report/log.h"
+#include "report/stack.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+void finding_link(char *link, size_t size, int fd) {
+    struct text text;
+    text_begin(&text, link, size);
+    text_add(&text, "/proc/self/fd/");
+    text_add_decimal(&text, (uint64_t)fd);
+}
+
+const char *finding_program(void) {
+    static char path[SETTINGS_PATH_MAX];
+    static _Atomic bool known;
+    if (!atomic_load_explicit(&known, memory_order_acquire)) {
+        char found[SETTINGS_PATH_MAX];
+        ssize_t length = sys_readlinkat(AT_FDCWD, "/proc/self/exe", found, sizeof found - 1);
+        if (length <= 0)
+            return "";
+        found[length] = '\0';
+        memcpy(path, found, (size_t)length + 1);
+        atomic_store_explicit(&known, true, memory_order_release);
+    }
+    return path;
+}
+
+bool finding_program_hands_over(void) {
+    return rules.count != 0 && rules_has_handover(&rules, finding_program());
+}
+
+/* ---- Looking among this process's owners ---- */
+
+static bool can_conflict(enum owner_class a, enum owner_class b) {
+    return (a == OWNER_FLOCK) == (b == OWNER_FLOCK);
+}
+
+static int fd_of(const struct file *file, const struct owner *owner) {
+    for (const struct description *d = file->descriptions; d; d = d->next_in_file)
+        if (atomic_load(&d->owners[owner->class]) == owner)
+            return d->first_fd;
+    return -1;
+}
+
+typedef const struct held *look(const struct range_set *set, const struct byte_range *range,
+                                enum range_type type);
+
+static bool look_in(struct room *room, struct file *file, struct owner *owner, look *look_at,
+                    const struct byte_range *range, enum range_type type, struct met *met) {
+    const struct held *held = NULL;
+    int fd = fd_of(file, owner);
+    enum turn turn = owner_enter(owner);
+    if (turn == TURN_GONE)
+        return false;
+    if (turn == TURN_ALONE) {
+        model_confirm(room, owner, fd);
+        held = owner->ranges.count ? look_at(&owner->ranges, range, type) : NULL;
+    }
+    if (held)
+        *met = (struct met){*held, owner->number, fd, owner->hidden >= 0};
+    closing_leave_owner(room, owner, turn);
+    return held != NULL;
+}
+
+static const struct held *any_overlap(const struct range_set *set, const struct byte_range *range,
+                                      enum range_type type) {
+    (void)type;
+    return range_set_first(set, range);
+}
+
+static bool find(struct room *room, struct file *file, const struct owner *self,
+                 enum owner_class class, look *look_at, const struct byte_range *range,
+                 enum range_type type, struct met *met) {
+    for (struct owner *o = file->owners, *next; o; o = next) {
+        next = o->next_in_file;
+        if (o != self && can_conflict((enum owner_class)o->class, class) &&
+            look_in(room, file, o, look_at, range, type, met))
+            return true;
+    }
+    return false;
+}
+
+bool find_conflict(struct room *room, struct file *file, const struct owner *self,
+                   enum owner_class class, const struct byte_range *range, enum range_type type,
+                   struct met *met) {
+    struct sys_sigset saved;
+    short_lock_take(&room->tables, &saved);
+    bool found = find(room, file, self, class, range_set_find_conflict, range, type, met);
+    short_lock_give(&room->tables, &saved);
+    return found;
+}
+
+bool find_overlap(struct room *room, struct file *file, const struct owner *self,
+                  const struct byte_range *range, struct met *met) {
+    struct sys_sigset saved;
+    short_lock_take(&room->tables, &saved);
+    bool found = find_overlap_locked(room, file, self, range, met);
+    short_lock_give(&room->tables, &saved);
+    return found;
+}
+
+bool find_overlap_locked(struct room *room, struct file *file, const struct owner *self,
+                         const struct byte_range *range, struct met *met) {
+    for (struct owner *o = file->owners, *next; o; o = next) {
+        next = o->next_in_file;
+        if (o != self && o->class == OWNER_RECORD &&
+            look_in(room, file, o, any_overlap, range, RANGE_WRITE, met))
+            return true;
+    }
+    return false;
+}
+
+static enum owner_class class_of(const struct request *q) {
+    return q->owner ? (enum owner_class)q->owner->class : OWNER_RECORD;
+}
+
+/* ---- Putting a record together ---- */
+
+static struct timespec time_of(int64_t ns) {
+    return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+}
+
+/* A record while it is put together. It is too large for a handler's stack. */
+struct draft {
+    struct event event;
+    struct event_file file;
+    struct event_range range;
+    struct event_party here, there;
+    struct event_party edges[WAIT_CYCLE_MAX];
+    struct met met;
+    char path[SETTINGS_PATH_MAX];
+};
+
+static void fill_file(struct draft *draft, int fd, const struct file *file) {
+    char link[32];
+    finding_link(link, sizeof link, fd);
+    ssize_t length =
+        fd >= 0 ? sys_readlinkat(AT_FDCWD, link, draft->path, sizeof draft->path - 1) : -1;
+    if (!file && length <= 0)
+        return;
+    if (file)
+        draft->file = (struct event_file){.dev = file->dev, .ino = file->ino};
+    if (length > 0)
+        draft->file.path = draft->path;
+    draft->event.file = &draft->file;
+}
+
+static void fill_here(struct draft *draft, int fd, const struct caller *caller) {
+    draft->here = (struct event_party){.pid = sys_getpid(), .tid = owner_tid(), .fd = fd};
+    clock_gettime(CLOCK_REALTIME, &draft->here.since);
+    if (caller)
+        draft->here.stack = stack_capture(caller->return_address, caller->frame);
+    draft->event.here = &draft->here;
+}
+
+static void fill_there(struct draft *draft, const struct met *met) {
+    draft->there = (struct event_party){.pid = sys_getpid(),
+                                        .tid = met->held.tid,
+                                        .fd = met->fd,
+                                        .since = time_of(met->held.since_ns),
+                                        .stack = met->held.stack};
+    draft->event.there = &draft->there;
+}
+
+/* NULL where there is no memory: the finding is lost, the program goes on. */
+static struct draft *draft_begin(enum event_kind kind, enum event_action action,
+                                 const struct request *q, const struct file *file) {
+    struct draft *draft = scratch_begin(sizeof *draft);
+    if (!draft)
+        return NULL;
+    draft->event.kind = kind;
+    draft->event.action = action;
+    fill_file(draft, q->fd, file);
+    draft->range =
+        (struct event_range){q->range.start, range_length(q->range.start, q->range.end),
+                             q->type == RANGE_WRITE ? EVENT_LOCK_WRITE : EVENT_LOCK_READ};
+    draft->event.range = &draft->range;
+    fill_here(draft, q->fd, q->caller);
+    return draft;
+}
+
+static void draft_end(struct draft *draft) {
+    log_event(&draft->event);
+    scratch_end(draft, sizeof *draft);
+}
+
+void finding(enum event_kind kind, enum event_action action, const struct request *q,
+             struct file *file, const struct met *there) {
+    struct draft *draft = draft_begin(kind, action, q, file);
+    if (!draft)
+        return;
+    if (there)
+        fill_there(draft, there);
+    draft_end(draft);
+}
+
+void finding_about_process(enum event_kind kind, enum event_action action, const struct request *q,
+                           struct file *file, int pid, int64_t since_ns, const char *detail) {
+    struct draft *draft = draft_begin(kind, action, q, file);
+    if (!draft)
+        return;
+    draft->here.since = time_of(since_ns);
+    draft->event.detail = detail;
+    if (find_conflict(q->room, file, q->owner, class_of(q), &q->range, q->type, &draft->met)) {
+        fill_there(draft, &draft->met);
+    } else if (pid > 0) {
+        draft->there = (struct event_party){.pid = pid, .fd = -1};
+        draft->event.there = &draft->there;
+    }
+    draft_end(draft);
+}
+
+static struct event_party party_of(const struct wait_party *party) {
+    struct event_party result = {.pid = party->pid,
+                                 .tid = party->tid,
+                                 .fd = party->fd,
+                                 .since = time_of(party->since_ns),
+                                 .stack = party->stack};
+    memcpy(result.thread, party->thread, sizeof result.thread);
+    return result;
+}
+
+void finding_deadlock(const struct request *q, struct file *file, const struct wait_cycle *cycle,
+                      enum event_action action) {
+    bool alone = cycle->length == 1;
+    struct draft *draft =
+        draft_begin(alone ? EVENT_SELF_DEADLOCK : EVENT_DEADLOCK, action, q, file);
+    if (!draft)
+        return;
+    for (uint32_t i = 0; i < cycle->count; i++)
+        draft->edges[i] = party_of(&cycle->parties[i]);
+    if (alone &&
+        find_conflict(q->room, file, q->owner, class_of(q), &q->range, q->type, &draft->met)) {
+        fill_there(draft, &draft->met);
+    } else if (!alone && cycle->count > 1) {
+        draft->event.there = &draft->edges[1];
+        draft->event.edges = draft->edges;
+        draft->event.edge_count = cycle->count;
+    }
+    draft_end(draft);
+}
+
+void finding_degraded(int fd, struct file *file, const char *why, const struct caller *caller) {
+    struct draft *draft = scratch_begin(sizeof *draft);
+    if (!draft)
+        return;
+    draft->event.kind = EVENT_DEGRADED;
+    draft->event.action = ACTION_NONE;
+    draft->event.detail = why;
+    fill_file(draft, fd, file);
+    fill_here(draft, fd, caller);
+    draft_end(draft);
+}

@@ -1,0 +1,70 @@
+/* Findings: what the lock room has to say, put together for the report room.
+ *
+ * Called where a request was answered or a descriptor closed, never inside an owner's turn. All are
+ * async-signal-safe and keep nothing. `caller` is where the program asked.
+ */
+#ifndef RACESHIM_LOCK_FINDINGS_H
+#define RACESHIM_LOCK_FINDINGS_H
+
+#include "lock/describe.h"
+#include "lock/range.h"
+#include "lock/waiters.h"
+#include "report/event.h"
+
+/* A request of the program's: what was asked, through which descriptor, by whom. */
+struct request {
+    struct room *room;
+    int fd;
+    enum range_type type;
+    struct byte_range range;
+    const struct caller *caller;
+    const struct owner *owner; /* through whom it was asked; NULL: through nobody yet */
+};
+
+/* Another owner's lock that a request meets, copied out of the owner's turn. */
+struct met {
+    struct held held;
+    uint32_t owner_number;
+    int fd;      /* one of the other description's descriptors; -1 unknown */
+    bool hidden; /* repaired: it is not POSIX's to drop */
+};
+
+/* The first lock of another owner of this process that conflicts with the request, in the classes
+ * that can conflict with `class`. Locks of `self` are passed over. */
+bool find_conflict(struct room *room, struct file *file, const struct owner *self,
+                   enum owner_class class, const struct byte_range *range, enum range_type type,
+                   struct met *met);
+
+/* The first record lock of another owner in this range, whatever its type. */
+bool find_overlap(struct room *room, struct file *file, const struct owner *self,
+                  const struct byte_range *range, struct met *met);
+/* The same for those who hold `tables`. */
+bool find_overlap_locked(struct room *room, struct file *file, const struct owner *self,
+                         const struct byte_range *range, struct met *met);
+
+/* One event with two sides. `there` may be NULL. */
+void finding(enum event_kind kind, enum event_action action, const struct request *request,
+             struct file *file, const struct met *there);
+
+/* The other side is another process, of which only the pid is known (0: not even that). */
+void finding_about_process(enum event_kind kind, enum event_action action,
+                           const struct request *request, struct file *file, int pid,
+                           int64_t since_ns, const char *detail);
+
+/* A cycle of waits, with every edge. One of a single thread is a self-deadlock. */
+void finding_deadlock(const struct request *request, struct file *file,
+                      const struct wait_cycle *cycle, enum event_action action);
+
+/* Do the rules say that this program hands locks from thread to thread? */
+bool finding_program_hands_over(void);
+
+/* The program's path; "" if it cannot be known. */
+const char *finding_program(void);
+
+/* The name of a descriptor's link in /proc; at least 32 bytes. */
+void finding_link(char *link, size_t size, int fd);
+
+/* Something could not be done; `why` is a sentence. file may be NULL. */
+void finding_degraded(int fd, struct file *file, const char *why, const struct caller *caller);
+
+#endif

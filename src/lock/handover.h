@@ -1,0 +1,48 @@
+/* Handing locks over at exec. Record locks survive exec; descriptions of ours that carry them are
+ * close-on-exec. So before an exec:
+ *
+ *   the new program will have the library   the hidden descriptors of locks whose own descriptors
+ * stay open stay open too, and a sealed memory file, named in the environment, says which is which
+ *   it will not (static, set-user-ID, ...)  the locks are taken anew as POSIX locks; between
+ * release and re-lock is an instant
+ *
+ * Locks whose descriptors are all close-on-exec go with the hidden descriptor, as they should. In a
+ * vfork or forked child there is nothing to hand over.
+ */
+#ifndef RACESHIM_LOCK_HANDOVER_H
+#define RACESHIM_LOCK_HANDOVER_H
+
+#include "lock/describe.h"
+
+#include <stddef.h>
+
+#define HANDOVER_VARIABLE "RACESHIM_HANDOVER"
+#define HANDOVER_SEARCH (-200) /* for dir: the path is looked up in PATH */
+
+struct handover {
+    struct room *room;
+    int memory; /* the sealed file's descriptor, -1 none */
+    bool posix; /* the locks are POSIX's now */
+    char variable[sizeof HANDOVER_VARIABLE + 16];
+};
+
+/* Does this process own anything at all? */
+bool handover_needed(void);
+
+/* How many pointers the array for handover_begin must hold. */
+size_t handover_env_size(char *const envp[]);
+
+/* Gets everything ready and returns the environment to exec with: envp itself or, in `array`, envp
+ * and our variable. Between this and handover_undo forks of other threads wait, so that they copy
+ * nothing that stays open. */
+char *const *handover_begin(struct handover *handover, int dir, const char *path, int flags,
+                            char *const envp[], char *array[], const struct caller *caller);
+
+/* The exec has failed. */
+void handover_undo(struct handover *handover);
+
+/* At start: takes over what the variable says, and removes it from the environment. Whatever does
+ * not fit what the descriptors are is dropped. */
+void handover_adopt(char **envp);
+
+#endif

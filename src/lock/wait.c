@@ -1,0 +1,374 @@
+#include "lock/wait.h"
+
+#include "base/real.h"
+#include "base/scratch.h"
+#include "lock/closing.h"
+#include "lock/hidden.h"
+#include "lock/holders.h"
+#include "lock/waiters.h"
+#include "report/stack.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define SECOND INT64_C(1000000000)
+
+static int64_t now(clockid_t clock) {
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * SECOND + time.tv_nsec;
+}
+
+/* ---- What a waiting thread holds ---- */
+
+struct holds {
+    struct room *room;
+    pid_t tid;
+    struct wait_hold *items;
+    uint32_t count, capacity;
+};
+
+static struct wait_lock wait_lock_of(const struct owner *owner, const struct file *file,
+                                     uint64_t start, uint64_t end, uint8_t type) {
+    return (struct wait_lock){.dev = file->dev,
+                              .ino = file->ino,
+                              .owner = wait_owner_key(owner->number),
+                              .range = {start, end},
+                              .lock_class = owner->class == OWNER_FLOCK ? WAIT_FLOCK : WAIT_RECORD,
+                              .type = type};
+}
+
+static void add_holds(struct holds *holds, const struct file *file, const struct owner *owner,
+                      int carrier) {
+    for (uint32_t i = 0; i < owner->ranges.count; i++) {
+        const struct held *held = &owner->ranges.items[i];
+        if (held->tid != holds->tid)
+            continue;
+        if (holds->count < holds->capacity)
+            holds->items[holds->count] = (struct wait_hold){
+                wait_lock_of(owner, file, held->start, held->end, held->type), carrier};
+        holds->count++;
+    }
+}
+
+static int carrier_of(const struct file *file, const struct owner *owner) {
+    if (owner->hidden >= 0)
+        return owner->hidden;
+    for (const struct description *d = file->descriptions; d; d = d->next_in_file)
+        if (atomic_load(&d->owners[owner->class]) == owner)
+            return d->first_fd;
+    return -1;
+}
+
+static void collect_from_file(struct holds *holds, struct file *file) {
+    for (struct owner *o = file->owners, *next; o; o = next) {
+        next = o->next_in_file;
+        if (o->ranges.count == 0)
+            continue;
+        enum turn turn = owner_enter(o);
+        if (turn != TURN_GONE) {
+            add_holds(holds, file, o, carrier_of(file, o));
+            closing_leave_owner(holds->room, o, turn);
+        }
+    }
+}
+
+/* Counts all, keeps those for which there is room. */
+static void collect(struct holds *holds) {
+    struct sys_sigset saved;
+    struct room *room = holds->room;
+    holds->count = 0;
+    short_lock_take(&room->tables, &saved);
+    for (int bucket = 0; bucket < FILE_BUCKETS; bucket++)
+        for (struct file *file = room->buckets[bucket], *next; file; file = next) {
+            next = file->next;
+            collect_from_file(holds, file);
+        }
+    short_lock_give(&room->tables, &saved);
+}
+
+/* The list lies in a mapping of its own while it is needed; it may be any length. */
+static void holds_begin(struct holds *holds, struct room *room, pid_t tid) {
+    *holds = (struct holds){.room = room, .tid = tid};
+    collect(holds);
+    uint32_t wanted = holds->count + 16;
+    if (holds->count == 0)
+        return;
+    holds->items = scratch_begin(wanted * sizeof *holds->items);
+    if (!holds->items)
+        return;
+    holds->capacity = wanted;
+    collect(holds);
+}
+
+static void holds_end(struct holds *holds) {
+    scratch_end(holds->items, holds->capacity * sizeof *holds->items);
+}
+
+static bool hold_at(void *context, uint32_t index, struct wait_hold *hold) {
+    const struct holds *holds = context;
+    if (index >= holds->count || index >= holds->capacity)
+        return false;
+    *hold = holds->items[index];
+    return true;
+}
+
+/* ---- The wait in the kernel ---- */
+
+/* What a cancellation or a jump must not leave behind. */
+struct wait_in_kernel {
+    const struct waiting *waiting;
+    struct wait_ticket ticket;
+    struct wait_in_kernel *outer; /* a wait of this thread that a handler interrupted */
+};
+
+__thread struct wait_in_kernel *wait_here;
+
+static void leave_wait(void *argument) {
+    struct wait_in_kernel *w = argument;
+    struct room *room = w->waiting->request->room;
+    if (wait_here != w)
+        return; /* left before, by a jump */
+    wait_here = w->outer;
+    wait_withdraw(&w->ticket);
+    atomic_fetch_sub(&room->waiting, 1);
+    if (owner_leave(w->waiting->owner, TURN_GUEST))
+        closing_finish_owner(room, w->waiting->owner);
+}
+
+static struct flock lock_of(const struct request *q) {
+    return (struct flock){.l_type = q->type == RANGE_WRITE ? F_WRLCK : F_RDLCK,
+                          .l_whence = SEEK_SET,
+                          .l_start = (off_t)q->range.start,
+                          .l_len = (off_t)range_length(q->range.start, q->range.end)};
+}
+
+/* One try without waiting. */
+static int try_now(const struct waiting *w) {
+    struct flock lock = lock_of(w->request);
+    int operation = w->request->type == RANGE_WRITE ? LOCK_EX : LOCK_SH;
+    switch (w->kind) {
+    case WAIT_HIDDEN:
+        return sys_fcntl(w->owner->hidden, F_OFD_SETLK, (long)&lock);
+    case WAIT_POSIX:
+        return sys_fcntl(w->request->fd, F_SETLK, (long)&lock);
+    case WAIT_OFD:
+        return sys_fcntl(w->request->fd, F_OFD_SETLK, (long)&lock);
+    default:
+        return (int)sys_call3(SYS_flock, w->request->fd, operation | LOCK_NB, 0);
+    }
+}
+
+/* libc's own calls: they are the cancellation points. */
+static int wait_now(const struct waiting *w) {
+    struct flock lock = lock_of(w->request);
+    int operation = w->request->type == RANGE_WRITE ? LOCK_EX : LOCK_SH;
+    int saved = errno, result;
+    switch (w->kind) {
+    case WAIT_HIDDEN:
+        result = real(fcntl)(w->owner->hidden, F_OFD_SETLKW, &lock);
+        break;
+    case WAIT_POSIX:
+        result = real(fcntl)(w->request->fd, F_SETLKW, &lock);
+        break;
+    case WAIT_OFD:
+        result = real(fcntl)(w->request->fd, F_OFD_SETLKW, &lock);
+        break;
+    default:
+        result = real(flock)(w->request->fd, operation);
+        break;
+    }
+    if (result < 0)
+        result = -errno;
+    errno = saved;
+    return result;
+}
+
+/* lock-timeout: tries, with pauses that double up to a twentieth of a second. A pause is a read
+ * from a timer's descriptor, because read, unlike sleeps, goes on after a handler with SA_RESTART
+ * and ends with EINTR after one without, as the wait itself would. */
+static int wait_until_timeout(const struct waiting *w, int64_t started) {
+    int64_t pause = 1000 * 1000, limit = settings.lock_timeout_ns;
+    hidden_begin();
+    int timer = (int)sys_call3(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC, 0);
+    if (timer >= 0)
+        timer = hidden_move(timer);
+    hidden_end();
+    if (timer < 0)
+        return wait_now(w);
+    int result;
+    while ((result = try_now(w)) == -EAGAIN) {
+        int64_t left = started + limit - now(CLOCK_MONOTONIC);
+        if (left <= 0) {
+            result = w->kind == WAIT_FLOCK_CALL ? -EWOULDBLOCK : -EDEADLK;
+            break;
+        }
+        int64_t next = pause < left ? pause : left;
+        struct itimerspec spec = {.it_value = {next / SECOND, next % SECOND}};
+        uint64_t expirations;
+        sys_call6(SYS_timerfd_settime, timer, 0, (long)&spec, 0, 0, 0);
+        ssize_t got = sys_read(timer, &expirations, sizeof expirations);
+        if (got == -EINTR) {
+            result = -EINTR;
+            break;
+        }
+        pthread_testcancel();
+        pause = pause * 2 < SECOND / 20 ? pause * 2 : SECOND / 20;
+    }
+    hidden_close(timer);
+    return result;
+}
+
+/* ---- Who holds it, and what is said about it ---- */
+
+static pid_t holder_of(const struct waiting *w) {
+    struct flock lock = lock_of(w->request);
+    struct file *file = w->description->file;
+    struct byte_range range;
+    if (w->kind == WAIT_FLOCK_CALL)
+        return 0;
+    int fd = w->kind == WAIT_HIDDEN ? w->owner->hidden : w->request->fd;
+    int cmd = w->kind == WAIT_POSIX ? F_GETLK : F_OFD_GETLK;
+    if (sys_fcntl(fd, cmd, (long)&lock) < 0 || lock.l_type == F_UNLCK)
+        return 0;
+    if (lock.l_pid > 0 || range_from_flock(0, lock.l_start, lock.l_len, &range) < 0)
+        return lock.l_pid;
+    return holder_find(file->dev, file->ino, &range,
+                       lock.l_type == F_WRLCK ? RANGE_WRITE : RANGE_READ);
+}
+
+/* The file that is locked now may no longer be the one that its name stands for. */
+static bool is_stale(const struct waiting *w) {
+    struct stat st, named;
+    char link[32];
+    bool other = false;
+    if (sys_fstat(w->request->fd, &st) < 0)
+        return false;
+    if (st.st_nlink == 0)
+        return true;
+    char *path = scratch_begin(SETTINGS_PATH_MAX);
+    finding_link(link, sizeof link, w->request->fd);
+    if (path && sys_readlinkat(AT_FDCWD, link, path, SETTINGS_PATH_MAX - 1) > 0 && path[0] == '/')
+        other = sys_fstatat(AT_FDCWD, path, &named, 0) == 0 &&
+                (named.st_ino != st.st_ino || named.st_dev != st.st_dev);
+    scratch_end(path, SETTINGS_PATH_MAX);
+    return other;
+}
+
+static void report_end(const struct waiting *w, int result, int64_t began, pid_t holder) {
+    struct file *file = w->description->file;
+    int64_t lasted = now(CLOCK_MONOTONIC) - began;
+    int64_t since = now(CLOCK_REALTIME) - lasted;
+    bool gave_up = settings.lock_timeout_ns > 0 && lasted >= settings.lock_timeout_ns &&
+                   (result == -EDEADLK || result == -EWOULDBLOCK);
+    if (gave_up)
+        finding_about_process(EVENT_LOCK_TIMEOUT, ACTION_REFUSED, w->request, file, holder, since,
+                              "the wait was given up after the limit that lock-timeout sets");
+    else if (settings.wait_warn_ns > 0 && lasted >= settings.wait_warn_ns)
+        finding_about_process(EVENT_LONG_WAIT, ACTION_WAITED, w->request, file, holder, since,
+                              "the wait lasted longer than the limit that wait-warn sets");
+    if (result == 0 && is_stale(w))
+        finding(EVENT_STALE_LOCK, ACTION_GRANTED, w->request, file, NULL);
+}
+
+/* ---- The whole ---- */
+
+static bool publish(struct wait_in_kernel *k, struct holds *holds) {
+    const struct waiting *w = k->waiting;
+    const struct request *q = w->request;
+    struct wait_request request = {
+        .want = wait_lock_of(w->owner, w->description->file, q->range.start, q->range.end,
+                             (uint8_t)q->type),
+        .hold_at = hold_at,
+        .context = holds,
+        .since_ns = now(CLOCK_REALTIME),
+        .pid = sys_getpid(),
+        .tid = owner_tid(),
+        .fd = q->fd,
+        .stack = stack_capture(q->caller->return_address, q->caller->frame)};
+    sys_call3(SYS_prctl, PR_GET_NAME, (long)request.thread, 0);
+    return wait_publish(&k->ticket, &request) == 0;
+}
+
+static bool may_refuse(const struct waiting *w) {
+    return w->kind == WAIT_HIDDEN && !finding_program_hands_over();
+}
+
+/* Looks for a cycle. 0: wait; 1: the lock is granted after all; -EDEADLK: refused. */
+static int settle_cycle(struct wait_in_kernel *k, struct wait_cycle *cycle, bool *deadlock) {
+    *deadlock = false;
+    if (!wait_scan(&k->ticket, cycle))
+        return 0;
+    /* A holder may have let go while the cycle was read. */
+    int again = try_now(k->waiting);
+    if (again == 0)
+        return 1;
+    *deadlock = true;
+    bool refuse = may_refuse(k->waiting);
+    finding_deadlock(k->waiting->request, k->waiting->description->file, cycle,
+                     refuse ? ACTION_REFUSED : ACTION_WAITED);
+    return refuse ? -EDEADLK : 0;
+}
+
+static int prepare(struct wait_in_kernel *k, bool *deadlock) {
+    struct holds holds;
+    struct wait_cycle *cycle = scratch_begin(sizeof *cycle);
+    holds_begin(&holds, k->waiting->request->room, owner_tid());
+    int result = 0;
+    *deadlock = false;
+    if (publish(k, &holds) && cycle)
+        result = settle_cycle(k, cycle, deadlock);
+    holds_end(&holds);
+    scratch_end(cycle, sizeof *cycle);
+    return result;
+}
+
+static void report_own_lock(const struct waiting *w) {
+    struct met met;
+    enum owner_class class = (enum owner_class)w->owner->class;
+    if (find_conflict(w->request->room, w->description->file, w->owner, class, &w->request->range,
+                      w->request->type, &met))
+        finding(EVENT_SELF_LOCK, ACTION_WAITED, w->request, w->description->file, &met);
+}
+
+int wait_for_lock(const struct waiting *w) {
+    struct wait_in_kernel k = {.waiting = w, .outer = wait_here};
+    int64_t began = now(CLOCK_MONOTONIC);
+    pid_t holder = 0;
+    bool deadlock;
+    int result;
+    if (!owner_pin(w->owner))
+        return -ESRCH;
+    atomic_fetch_add(&w->request->room->waiting, 1);
+    wait_here = &k;
+    pthread_cleanup_push(leave_wait, &k);
+    result = prepare(&k, &deadlock);
+    if (result == 0) {
+        if (!deadlock)
+            report_own_lock(w);
+        holder = holder_of(w);
+        result = settings.lock_timeout_ns > 0 ? wait_until_timeout(w, began) : wait_now(w);
+        report_end(w, result, began, holder);
+    }
+    pthread_cleanup_pop(1);
+    return result == 1 ? 0 : result;
+}
+
+void wait_jumped_out(void) {
+    while (wait_here)
+        leave_wait(wait_here);
+}
+
+void wait_holds_changed(struct room *room, int32_t tid) {
+    struct holds holds;
+    if (!wait_any())
+        return;
+    holds_begin(&holds, room, tid);
+    wait_republish(tid, hold_at, &holds);
+    holds_end(&holds);
+}
