@@ -10,72 +10,60 @@ _Static_assert(SEVERITY_ERROR < SEVERITY_WARNING && SEVERITY_WARNING < SEVERITY_
                "the worst first");
 
 static const struct kind kinds[EVENT_KIND_COUNT] = {
-    [EVENT_SELF_LOCK] =
-        {SEVERITY_WARNING, "asked for a lock that it holds itself through another descriptor",
-         "A request conflicts with a lock that the same process holds through another open file "
-         "description. Without the library it would have been granted, and nothing would have been "
-         "excluded."},
-    [EVENT_SELF_DEADLOCK] = {SEVERITY_ERROR,
-                             "would have waited for ever for a lock that it holds itself",
-                             "A waiting request conflicts with a lock that the same thread holds "
-                             "through another open file "
-                             "description, so that nobody is left who could release it."},
-    [EVENT_LOCK_LOST] =
-        {SEVERITY_ERROR, "closed one descriptor of a file it has locked through another",
-         "A close makes a process lose all its POSIX record locks on the file, those held through "
-         "other descriptors too."},
+    [EVENT_SELF_LOCK] = {"asked for a lock that it holds itself through another descriptor",
+                         "A request conflicts with a lock that the same process holds through "
+                         "another open file description. Without the library it would have been "
+                         "granted, and nothing would have been excluded."},
+    [EVENT_SELF_DEADLOCK] =
+        {"would have waited for ever for a lock that it holds itself",
+         "A waiting request conflicts with a lock that the same thread holds through another open "
+         "file description, so that nobody is left who could release it."},
+    [EVENT_LOCK_LOST] = {"closed one descriptor of a file it has locked through another",
+                         "A close makes a process lose all its POSIX record locks on the file, "
+                         "those held through other descriptors too."},
     [EVENT_FOREIGN_UNLOCK] =
-        {SEVERITY_WARNING, "unlocked bytes that another of its descriptors has locked",
+        {"unlocked bytes that another of its descriptors has locked",
          "An unlock covers bytes that another open file description of the same process holds."},
     [EVENT_SHARED_DESCRIPTION] =
-        {SEVERITY_WARNING, "locked the same bytes in two threads through one open file description",
+        {"locked the same bytes in two threads through one open file description",
          "Two threads lock the same bytes through one open file description: the lock excludes "
-         "other "
-         "descriptions, and never these two from each other."},
+         "other descriptions, and never these two from each other."},
     [EVENT_DEADLOCK] =
-        {SEVERITY_ERROR, "closed a cycle of waits",
+        {"closed a cycle of waits",
          "Each party holds a lock that the next one waits for, and the last waits for the first."},
-    [EVENT_ANCESTOR_WAIT] = {SEVERITY_ERROR, "waits for a lock that its own ancestor holds",
+    [EVENT_ANCESTOR_WAIT] = {"waits for a lock that its own ancestor holds",
                              "A process waits for a lock that one of its ancestors holds. If the "
-                             "ancestor waits for this "
-                             "process to end, neither ever will."},
+                             "ancestor waits for this process to end, neither ever will."},
     [EVENT_LONG_WAIT] =
-        {SEVERITY_WARNING, "waited long for a lock",
+        {"waited long for a lock",
          "A wait for a lock lasted longer than the limit, or had not ended when the log ends."},
-    [EVENT_LOCK_TIMEOUT] = {SEVERITY_ERROR, "gave up waiting for a lock",
+    [EVENT_LOCK_TIMEOUT] = {"gave up waiting for a lock",
                             "A wait for a lock reached --lock-timeout and was given up."},
-    [EVENT_LEAKED_LOCK] = {SEVERITY_WARNING,
-                           "passed a descriptor that carries a lock to another program",
-                           "A program was started with, or a process left behind, a descriptor "
-                           "that carries a lock; the "
-                           "lock lasts until the last such descriptor is closed."},
-    [EVENT_STALE_LOCK] = {SEVERITY_WARNING, "locked a file that was unlinked or replaced meanwhile",
+    [EVENT_LEAKED_LOCK] =
+        {"passed a descriptor that carries a lock to another program",
+         "A program was started with, or a process left behind, a descriptor that carries a lock; "
+         "the lock lasts until the last such descriptor is closed."},
+    [EVENT_STALE_LOCK] = {"locked a file that was unlinked or replaced meanwhile",
                           "A lock was granted on a file whose name meanwhile belongs to another "
-                          "file, or to none: who "
-                          "opens the name now is not excluded."},
-    [EVENT_ENV_CLOBBER] = {SEVERITY_WARNING, "set a variable and read another thread's value of it",
+                          "file, or to none: who opens the name now is not excluded."},
+    [EVENT_ENV_CLOBBER] = {"set a variable and read another thread's value of it",
                            "A thread read an environment variable that it had set, and got, or "
-                           "without the library would "
-                           "have got, another thread's value."},
-    [EVENT_ENV_CHILD] = {SEVERITY_WARNING,
-                         "started a program with another thread's value of a variable",
+                           "without the library would have got, another thread's value."},
+    [EVENT_ENV_CHILD] = {"started a program with another thread's value of a variable",
                          "A program was started, or without the library would have been started, "
-                         "with another thread's "
-                         "value of an environment variable."},
-    [EVENT_ENV_HIDDEN] = {SEVERITY_NOTE, "did not see another thread's private value of a variable",
+                         "with another thread's value of an environment variable."},
+    [EVENT_ENV_HIDDEN] = {"did not see another thread's private value of a variable",
                           "A thread read an environment variable, or started a program, and did "
-                          "not see another live "
-                          "thread's private value of it."},
+                          "not see another live thread's private value of it."},
     [EVENT_ENV_UNSAFE_WRITE] =
-        {SEVERITY_NOTE, "changed the environment while other threads run",
+        {"changed the environment while other threads run",
          "The environment was changed while other threads run, which POSIX leaves undefined."},
     [EVENT_NOT_COVERED] =
-        {SEVERITY_NOTE, "started a program that the library cannot enter",
+        {"started a program that the library cannot enter",
          "A program was started that the library cannot enter: it is static, changes its user, is "
-         "of "
-         "another ELF class, or brings a sanitizer of its own. Nothing about it is recorded."},
+         "of another ELF class, or brings a sanitizer of its own. Nothing about it is recorded."},
     [EVENT_DEGRADED] =
-        {SEVERITY_NOTE, "runs without a part of what was asked for",
+        {"runs without a part of what was asked for",
          "The library could not do what its mode says; the program got what libc alone gives."},
 };
 _Static_assert(EVENT_KIND_COUNT <= sizeof(unsigned long) * 8, "a kind_set has a bit for each kind");

@@ -1,4 +1,4 @@
-/* The kinds of finding: their names, how serious they usually are, what they mean.
+/* The kinds of finding: their names, and what they mean.
  *
  * The names are the library's, from report/event.h. A record may carry a kind that this table does
  * not know (a newer library wrote it): it is shown as it is.
@@ -12,9 +12,8 @@
 #include <stddef.h>
 
 struct kind {
-    enum event_severity usual; /* where a record gives none */
-    const char *phrase;        /* for the summary: what the program did, in one line */
-    const char *meaning;       /* for the report: a sentence or two */
+    const char *phrase;  /* for the summary: what the program did, in one line */
+    const char *meaning; /* for the report: a sentence or two */
 };
 
 /* NULL if the table does not know it. */

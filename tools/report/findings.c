@@ -31,7 +31,7 @@ static struct finding describe(const json_t *record, struct place place) {
     struct string time = record_string(record, "time");
     struct finding finding = {.id = read_id(record), .place = place};
     finding.kind = kind_find(kind.bytes, kind.length);
-    finding.severity = finding.kind ? finding.kind->usual : SEVERITY_NOTE;
+    finding.severity = SEVERITY_WARNING; /* of a record that tells none that is known */
     struct string severity = record_string(record, "severity");
     if (severity.bytes)
         severity_find(severity.bytes, &finding.severity);

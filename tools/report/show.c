@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define NAME_LIMIT 60
@@ -15,33 +16,25 @@ void show_string(const struct output *output, struct string string, size_t limit
 void show_process(const struct output *output, const json_t *party, const json_t *record) {
     uint64_t pid;
     uint64_t record_pid;
-    bool has_pid = record_number(party, "pid", &pid);
+    bool has_pid = record_number(party, "pid", &pid) && pid > 0;
     struct string program = record_basename(party, "exe");
     if (!program.bytes && has_pid && record_number(record, "pid", &record_pid) && pid == record_pid)
         program = record_basename(record, "exe");
     if (program.length > 0)
         show_string(output, program, NAME_LIMIT);
     else
-        fputs("process", output->file);
+        fputs(has_pid ? "process" : "an unknown process", output->file);
     if (has_pid)
         fprintf(output->file, "[%" PRIu64 "]", pid);
 }
 
-/* dev is a number or a text such as "8:1". */
 static void show_identity(const struct output *output, const json_t *file) {
-    uint64_t number;
+    uint64_t inode;
+    uint64_t device;
     fputs("a file", output->file);
-    if (record_number(file, "ino", &number))
-        fprintf(output->file, " (inode %" PRIu64, number);
-    else
-        return;
-    if (record_number(file, "dev", &number)) {
-        fprintf(output->file, ", device %" PRIu64, number);
-    } else if (record_string(file, "dev").bytes) {
-        fputs(", device ", output->file);
-        show_string(output, record_string(file, "dev"), NAME_LIMIT);
-    }
-    fputc(')', output->file);
+    if (record_number(file, "ino", &inode) && record_number(file, "dev", &device))
+        fprintf(output->file, " (device %u:%u, inode %" PRIu64 ")", major(device), minor(device),
+                inode);
 }
 
 void show_file(const struct output *output, const json_t *record, size_t limit) {
