@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "report/module.h"
 
 #include "base/sys.h"

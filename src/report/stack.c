@@ -19,7 +19,6 @@
  *
  * Stacks and trails are written into the pools below and linked by one store; nothing there changes
  * afterwards. A fork that comes between leaves some bytes unused in the child. */
-#define _GNU_SOURCE
 #include "report/stack.h"
 
 #include "base/scratch.h"

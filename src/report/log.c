@@ -1,0 +1,412 @@
+/* Who writes, and where.
+ *
+ * The owner of the log is one process; `owner` says which. Its records go into one file, under
+ * `taken`, a lock that is held with signals blocked and tried for a bounded time. The state lies in
+ * memory that the kernel wipes in a forked child, so a child that no hook saw finds no owner and
+ * begins anew.
+ *
+ * Who runs in the owner's memory without being it (a vfork child, a raw clone), or cannot have the
+ * lock because its holder hangs in a dead file system, writes its record apart: into a file of its
+ * own, without looking whether it is known, LOG_APART_MAX times at most.
+ *
+ *     no owner --first finding--> owned --fork--> no owner, in the child
+ *
+ * The first finding must be of `maker`, the process that set the log up or that log_after_fork told
+ * us of; or, if the log was owned since then, of anyone: then the memory was wiped by a fork that
+ * nobody saw. A vfork child is neither.
+ */
+#include "report/log.h"
+
+#include "base/scratch.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "report/record.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct known {
+    uint64_t fingerprint; /* 0: free */
+    uint64_t count;
+    uint64_t count_at; /* where in the file the count stands */
+};
+
+#define KNOWN_SLOTS 16384
+_Static_assert(LOG_KNOWN_MAX <= KNOWN_SLOTS * 3 / 4, "probing must end soon");
+
+struct log {
+    _Atomic pid_t owner; /* 0: nobody yet */
+    _Atomic uint32_t taken;
+    /* The rest is guarded by `taken`. */
+    _Atomic int kept; /* the hidden descriptor plus one; 0: none. Read without the lock */
+    bool begun;       /* the file exists */
+    uint32_t number;  /* of the file */
+    uint64_t dev, ino;
+    uint64_t end; /* where the next record goes */
+    uint32_t records;
+    uint32_t known_count;
+    struct known too_many;
+    struct record_writer writer;
+    struct known known[KNOWN_SLOTS];
+};
+
+static const char *log_directory; /* NULL: nothing is recorded */
+static struct log_host log_host;
+static struct log *_Atomic log_mapped;
+static _Atomic bool log_is_wiped;  /* by the kernel, in a forked child */
+static _Atomic pid_t log_maker;    /* may be the first owner */
+static _Atomic bool log_was_owned; /* by this process or one that it is a copy of */
+static _Atomic uint32_t log_apart; /* records written apart */
+
+/* ---- Settings ---- */
+
+#define DIRECTORY_MAX 4096
+
+static const char *absolute(const char *dir) {
+    static char path[DIRECTORY_MAX];
+    struct text text;
+    if (dir[0] == '/')
+        return dir;
+    long length = sys_call3(SYS_getcwd, (long)path, sizeof path, 0);
+    if (length <= 0 || path[0] != '/')
+        return dir;
+    text_begin(&text, path + length - 1, sizeof path - (size_t)length + 1);
+    text_add_char(&text, '/');
+    text_add(&text, dir);
+    return text.cut ? dir : path;
+}
+
+void log_open_settings(const char *dir, const struct log_host *host) {
+    log_directory = dir && dir[0] ? absolute(dir) : NULL;
+    log_host = host ? *host : (struct log_host){0};
+    atomic_store(&log_maker, sys_getpid());
+}
+
+/* ---- The file ---- */
+
+/* A directory of ours that nobody else may write to. */
+static int open_directory(void) {
+    struct stat st;
+    int fd = sys_openat(AT_FDCWD, log_directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    if (sys_fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == sys_geteuid() &&
+        (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+        return fd;
+    sys_close(fd);
+    return -EACCES;
+}
+
+static void file_name(char name[static 48], pid_t pid, uint32_t number) {
+    struct text text;
+    text_begin(&text, name, 48);
+    text_add_decimal(&text, (uint64_t)pid);
+    text_add_char(&text, '.');
+    text_add_decimal(&text, number);
+    text_add(&text, ".jsonl");
+}
+
+#define NUMBER_MAX 100000
+
+/* The first file of this process's that does not exist yet. */
+static int create_file(int directory, pid_t pid, uint32_t *number) {
+    char name[48];
+    for (uint32_t n = 0; n < NUMBER_MAX; n++) {
+        file_name(name, pid, n);
+        int fd =
+            sys_openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd >= 0)
+            *number = n;
+        if (fd != -EEXIST)
+            return fd;
+    }
+    return -EEXIST;
+}
+
+enum whose { OURS, OURS_REMOVED, FOREIGN };
+
+/* The number may have been closed by a system call that nobody saw, and be the program's by now. */
+static enum whose whose_file(const struct log *log, int fd) {
+    struct stat st;
+    if (sys_fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_dev != log->dev ||
+        st.st_ino != log->ino)
+        return FOREIGN;
+    return st.st_nlink > 0 ? OURS : OURS_REMOVED;
+}
+
+static int open_again(const struct log *log, int directory) {
+    char name[48];
+    file_name(name, atomic_load(&log->owner), log->number);
+    int fd = sys_openat(directory, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+    if (fd < 0 || whose_file(log, fd) == OURS)
+        return fd;
+    sys_close(fd);
+    return -ENOENT;
+}
+
+/* A file that was removed takes its records along: what comes again is written again. */
+static int begin_file(struct log *log, int directory) {
+    struct stat st;
+    int fd = create_file(directory, atomic_load(&log->owner), &log->number);
+    if (fd < 0)
+        return fd;
+    if (sys_fstat(fd, &st) != 0) {
+        sys_close(fd);
+        return -EIO;
+    }
+    if (log->known_count > 0)
+        memset(log->known, 0, sizeof log->known);
+    log->known_count = 0;
+    log->too_many = (struct known){0};
+    log->dev = st.st_dev;
+    log->ino = st.st_ino;
+    log->end = 0;
+    log->begun = true;
+    return fd;
+}
+
+static void close_kept(struct log *log) {
+    int fd = atomic_exchange(&log->kept, 0) - 1;
+    if (fd >= 0 && log_host.close)
+        log_host.close(fd);
+    else if (fd >= 0)
+        sys_close(fd);
+}
+
+static int open_named(struct log *log) {
+    int directory = open_directory();
+    if (directory < 0)
+        return directory;
+    int fd = log->begun ? open_again(log, directory) : -ENOENT;
+    if (fd == -ENOENT)
+        fd = begin_file(log, directory);
+    sys_close(directory);
+    return fd;
+}
+
+/* Opens the file and keeps the descriptor if it can be hidden. */
+static int open_and_hide(struct log *log) {
+    if (log_host.begin)
+        log_host.begin();
+    int fd = open_named(log);
+    if (fd >= 0 && (fd = log_host.hide(fd)) >= 0)
+        atomic_store(&log->kept, fd + 1);
+    if (log_host.end)
+        log_host.end();
+    return fd;
+}
+
+/* The descriptor to write to, -errno if there is none. Give it back by close_file. */
+static int open_file(struct log *log) {
+    int fd = atomic_load(&log->kept) - 1;
+    if (fd >= 0) {
+        enum whose whose = whose_file(log, fd);
+        if (whose == OURS)
+            return fd;
+        if (whose == OURS_REMOVED)
+            close_kept(log);
+        atomic_store(&log->kept, 0);
+    }
+    fd = log_host.hide ? open_and_hide(log) : -EMFILE;
+    return fd >= 0 ? fd : open_named(log);
+}
+
+static void close_file(struct log *log, int fd) {
+    if (fd >= 0 && atomic_load(&log->kept) - 1 != fd)
+        sys_close(fd);
+}
+
+/* Beyond RLIMIT_FSIZE a write is a signal that ends the program. */
+static bool may_write_up_to(uint64_t end) {
+    struct rlimit limit;
+    return sys_prlimit(RLIMIT_FSIZE, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+           end <= limit.rlim_cur;
+}
+
+/* Writes a whole line or nothing that a reader would notice. */
+static bool write_line(int fd, char *line, size_t length, uint64_t at) {
+    if (!may_write_up_to(at + length))
+        return false;
+    ssize_t written = sys_pwrite(fd, line, length, (off_t)at);
+    if (written == (ssize_t)length)
+        return true;
+    if (written > 0 && sys_ftruncate(fd, (off_t)at) != 0) {
+        memset(line, ' ', (size_t)written);
+        line[written - 1] = '\n';
+        sys_pwrite(fd, line, (size_t)written, (off_t)at);
+    }
+    return false;
+}
+
+/* ---- Findings that are known ---- */
+
+/* The finding's slot, or the free one where it belongs. */
+static struct known *find_known(struct log *log, uint64_t fingerprint) {
+    for (uint32_t i = (uint32_t)fingerprint;; i++) {
+        struct known *known = &log->known[i % KNOWN_SLOTS];
+        if (known->fingerprint == fingerprint || known->fingerprint == 0)
+            return known;
+    }
+}
+
+static void write_new(struct log *log, int fd, const struct event *event, struct known *known,
+                      uint64_t fingerprint) {
+    size_t count_at;
+    size_t length = record_write(&log->writer, event, &count_at);
+    if (!write_line(fd, log->writer.line, length, log->end))
+        return;
+    if (known)
+        *known = (struct known){fingerprint, 1, log->end + count_at};
+    log->end += length;
+    log->records++;
+}
+
+static void write_count(struct known *known, int fd) {
+    char number[LOG_COUNT_WIDTH];
+    json_padded_number(number, ++known->count, sizeof number);
+    if (may_write_up_to(known->count_at + sizeof number))
+        sys_pwrite(fd, number, sizeof number, (off_t)known->count_at);
+}
+
+static void write_too_many(struct log *log, int fd) {
+    static const struct event event = {
+        .kind = EVENT_DEGRADED,
+        .detail = "the log is full: this record counts the findings that were not written",
+    };
+    if (log->too_many.fingerprint)
+        write_count(&log->too_many, fd);
+    else
+        write_new(log, fd, &event, &log->too_many, 1);
+}
+
+static void record(struct log *log, const struct event *event) {
+    int fd = open_file(log);
+    if (fd < 0)
+        return;
+    uint64_t fingerprint = record_fingerprint(event);
+    struct known *known = find_known(log, fingerprint);
+    if (known->fingerprint)
+        write_count(known, fd);
+    else if (log->records >= LOG_RECORDS_MAX)
+        write_too_many(log, fd);
+    else if (log->known_count < LOG_KNOWN_MAX) {
+        write_new(log, fd, event, known, fingerprint);
+        log->known_count += known->fingerprint != 0;
+    } else
+        write_new(log, fd, event, NULL, 0);
+    close_file(log, fd);
+}
+
+/* ---- Apart ---- */
+
+static void record_apart(const struct event *event) {
+    if (atomic_fetch_add(&log_apart, 1) >= LOG_APART_MAX) {
+        atomic_fetch_sub(&log_apart, 1);
+        return;
+    }
+    struct record_writer *writer = scratch_begin(sizeof *writer);
+    int directory = writer ? open_directory() : -ENOMEM;
+    uint32_t number;
+    int fd = directory >= 0 ? create_file(directory, sys_getpid(), &number) : directory;
+    if (fd >= 0) {
+        size_t count_at;
+        size_t length = record_write(writer, event, &count_at);
+        write_line(fd, writer->line, length, 0);
+        sys_close(fd);
+    }
+    if (directory >= 0)
+        sys_close(directory);
+    scratch_end(writer, sizeof *writer);
+}
+
+/* ---- Owner and lock ---- */
+
+static struct log *log_here(void) {
+    struct log *log = atomic_load_explicit(&log_mapped, memory_order_acquire);
+    if (log)
+        return log;
+    struct log *none = NULL;
+    log = sys_mmap(sizeof *log, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    if (!log)
+        return NULL;
+    atomic_store(&log_is_wiped, sys_madvise(log, sizeof *log, MADV_WIPEONFORK) == 0);
+    if (!atomic_compare_exchange_strong(&log_mapped, &none, log)) {
+        sys_munmap(log, sizeof *log);
+        return none;
+    }
+    return log;
+}
+
+static bool is_ours(struct log *log) {
+    pid_t pid = sys_getpid();
+    pid_t owner = atomic_load(&log->owner);
+    if (owner == 0 && (atomic_load(&log_was_owned) || atomic_load(&log_maker) == pid) &&
+        atomic_compare_exchange_strong(&log->owner, &owner, pid)) {
+        atomic_store(&log_was_owned, true);
+        return true;
+    }
+    return owner == pid;
+}
+
+/* A record takes some 20 us; a holder may be preempted for a while. After a tenth of a second it
+ * hangs. */
+static bool take(struct log *log) {
+    for (unsigned tries = 0; tries < 300; tries++) {
+        if (!atomic_exchange_explicit(&log->taken, 1, memory_order_acquire))
+            return true;
+        if (tries < 200)
+            sys_sched_yield();
+        else
+            sys_pause(1000 * 1000);
+    }
+    return false;
+}
+
+static void give(struct log *log) {
+    atomic_store_explicit(&log->taken, 0, memory_order_release);
+}
+
+void log_event(const struct event *event) {
+    struct sys_sigset saved;
+    if (!log_directory)
+        return;
+    sys_block_signals(&saved);
+    struct log *log = log_here();
+    if (log && is_ours(log) && take(log)) {
+        record(log, event);
+        give(log);
+    } else {
+        record_apart(event);
+    }
+    sys_restore_signals(&saved);
+}
+
+void log_after_fork(void) {
+    struct log *log = atomic_load(&log_mapped);
+    atomic_store(&log_maker, sys_getpid());
+    atomic_store(&log_was_owned, false); /* or a vfork child could come before us */
+    atomic_store(&log_apart, 0);
+    /* Where the kernel does not wipe it, it is wiped here; an unseen fork then writes apart. */
+    if (log && !atomic_load(&log_is_wiped))
+        sys_madvise(log, sizeof *log, MADV_DONTNEED);
+}
+
+void log_release_descriptor(void) {
+    struct sys_sigset saved;
+    struct log *log = atomic_load_explicit(&log_mapped, memory_order_acquire);
+    if (!log || !is_ours(log))
+        return;
+    sys_block_signals(&saved);
+    if (take(log)) {
+        close_kept(log);
+        give(log);
+    }
+    sys_restore_signals(&saved);
+}
+
+int log_descriptor(void) {
+    struct log *log = atomic_load_explicit(&log_mapped, memory_order_acquire);
+    return log ? atomic_load(&log->kept) - 1 : -1;
+}
