@@ -98,25 +98,30 @@ static size_t pair_raw_bytes(char *target, const char *bytes, size_t length) {
     return (size_t)(to - target);
 }
 
+/* jansson leaves DEL as it is, and what is markup in a page. */
 char *record_print(const json_t *record) {
-    char *text = json_dumps(record, JSON_ENSURE_ASCII | JSON_COMPACT);
-    if (!text)
+    char *plain = json_dumps(record, JSON_ENSURE_ASCII | JSON_COMPACT);
+    if (!plain)
         return NULL;
-    const char *end = text + strlen(text);
+    size_t length = strlen(plain);
+    const char *end = plain + length;
+    char *text = must_allocate(NULL, length + 1, 6);
     char *to = text;
-    for (const char *at = text; at < end;) {
+    size_t run;
+    for (const char *at = plain; at < end; at += run) {
         int next = unicode_escape(at, end) == 0xdbff ? unicode_escape(at + 6, end) : -1;
-        size_t run = *at == '\\' && end - at > 1 ? 2 : 1;
+        run = *at == '\\' && end - at > 1 ? 2 : 1;
         if (next >= 0xdf80 && next <= 0xdfff) {
             to += sprintf(to, "\\udc%02x", next & 0xff);
-            at += 12;
+            run = 12;
+        } else if (strchr("\177<>&", *at)) {
+            to += sprintf(to, "\\u%04x", *at);
         } else {
-            memmove(to, at, run);
-            to += run;
-            at += run;
+            to = mempcpy(to, at, run);
         }
     }
     *to = '\0';
+    free(plain);
     return text;
 }
 

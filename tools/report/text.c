@@ -11,7 +11,7 @@
 
 static void write_label(const struct output *output, const char *label) {
     output_paint(output, PAINT_FAINT);
-    fprintf(output->file, "  %-8s", label);
+    fprintf(output->file, "  %-9s", label);
     output_plain(output);
 }
 
@@ -105,10 +105,11 @@ static void write_stack(const struct output *output, const json_t *stack) {
     const json_t *frame;
     json_array_foreach(stack, index, frame) {
         if (index == FRAMES_MAX) {
-            fprintf(output->file, "            ... and %zu more\n", json_array_size(stack) - index);
+            fprintf(output->file, "             ... and %zu more\n",
+                    json_array_size(stack) - index);
             return;
         }
-        fprintf(output->file, "            #%-2zu ", index);
+        fprintf(output->file, "             #%-2zu ", index);
         show_frame(output, frame);
         fputc('\n', output->file);
     }

@@ -1,0 +1,369 @@
+#!/usr/bin/env bats
+# Section 4 of the contract, and R2 to R5 from the reader's side: shim-report, fed with records made by hand.
+#
+# bats runs each test in a subshell and sets $stderr; some words are for another shell.
+# shellcheck disable=SC1003,SC2016,SC2030,SC2031,SC2129,SC2154
+
+bats_require_minimum_version 1.5.0
+load lib
+
+prepare() {
+  unset NO_COLOR
+  export SESSION
+}
+
+# record KIND SEVERITY TIME ID [MORE]: one line; MORE are further fields, which win over the first ones
+record() {
+  printf '{"v":1,"count":1           ,"kind":"%s","severity":"%s","time":"2026-11-23T12:00:%sZ","id":"%s","pid":7,"tid":7,"thread":"t","exe":"/usr/bin/prog","action":"denied"%s}\n' \
+    "$1" "$2" "$3" "$4" "${5:+,$5}"
+}
+
+# A record with all that the library writes for a lock.
+full_record() {
+  record self-lock warning 01.5 00000000000000aa "$(tr -d '\n' <<EOF
+"count":3,
+"file":{"path":"$WORK/incremental/s.lock","dev":2049,"ino":77},
+"range":{"start":8,"len":4,"type":"write"},
+"here":{"pid":7,"tid":9,"thread":"worker","fd":5,"since":null,
+ "stack":[{"module":"/lib/libc.so.6","build_id":"abcd","offset":"0x7b"},
+          {"module":"/usr/bin/prog","build_id":"ff00","offset":"0x1000"}]},
+"there":{"pid":8,"tid":8,"thread":"main","exe":"/usr/bin/other","fd":4,"since":"2026-11-23T11:00:00.000000000Z",
+ "stack":[{"module":"/usr/lib/libbuild.so","build_id":"","offset":"0x2000"}]}
+EOF
+)"
+}
+
+# json PROGRAM: of the last run's array
+json() { jq -r "$1" <<<"$output"; }
+
+# at_terminal COMMAND-LINE: on a terminal of its own, which shows in the file screen
+at_terminal() { TERM=xterm script -qec "$1" /dev/null >screen 2>&1 </dev/null 3>&-; }
+
+# complains PATTERN CMD...: one line on stderr that contains PATTERN, and status 2
+complains() {
+  local pattern=$1
+  shift
+  run --separate-stderr "$@"
+  printf '%s\n' "$* -> $status: $stderr"
+  [ "$status" -eq 2 ] && [ "${#stderr_lines[@]}" -eq 1 ] && [[ $stderr == "shim-report: "*$pattern* ]]
+}
+
+# ---- what is shown
+
+@test "I3: the text shows what happened, the evidence and both sides with their stacks" {
+  full_record >"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" "$SESSION"
+  [ "$status" -eq 0 ]
+  [[ ${lines[0]} == "warning: self-lock: prog[7] asked for a lock that it holds itself"*"(x3)" ]]
+  [[ $output == *"file     incremental/s.lock"* ]]
+  [[ $output == *"bytes    8 to 11, write"* ]]
+  [[ $output == *"done     denied"* ]]
+  [[ $output == *'here     prog[7], thread 9 "worker", descriptor 5'*"#0  libc.so.6+0x7b"*"#1  prog+0x1000"* ]]
+  [[ $output == *'there    other[8], thread 8 "main", descriptor 4, since 2026-11-23T11:00:00'*"libbuild.so+0x2000"* ]]
+  [[ $output == *"/usr/bin/prog, build ID ff00"* ]]
+}
+
+@test "I3: every kind of record has words of its own" {
+  run "$SHIM_REPORT" --fail-on=none "$SESSION"
+  local kind names=${output##*kinds are }
+  names=${names%, or any}
+  [ "$(tr -cd , <<<"$names" | wc -c)" -eq 16 ]
+  for kind in ${names//,/}; do
+    record "$kind" note 01 00000000000000aa >"$SESSION/7.0.jsonl"
+    run "$SHIM_REPORT" "$SESSION"
+    [[ ${lines[0]} =~ ^"note: $kind: prog[7] "[a-z] ]]
+    [ "${#lines[1]}" -gt 30 ]
+  done
+}
+
+@test "I3: a cycle shows each of its edges" {
+  record deadlock error 01 00000000000000aa '"edges":[{"pid":7,"tid":7,"fd":3},{"pid":8,"tid":8,"exe":"/bin/b","fd":4},{"pid":0,"tid":0,"fd":-1}]' >"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" "$SESSION"
+  [[ $output == *"waits    prog[7], thread 7, descriptor 3"* ]]
+  [[ $output == *"waits    b[8], thread 8, descriptor 4"* ]]
+  [[ $output == *"waits    an unknown process"* ]]
+}
+
+@test "I3: findings come by severity, then by time, from all files and sessions" {
+  mkdir -m 700 second
+  record degraded note 01 0000000000000001 >"$SESSION/7.0.jsonl"
+  record self-lock warning 05 0000000000000002 >>"$SESSION/7.0.jsonl"
+  record deadlock error 09 0000000000000003 >>"$SESSION/7.0.jsonl"
+  record stale-lock warning 04.25 0000000000000004 >"$SESSION/8.0.jsonl"
+  record lock-lost error 08 0000000000000005 >second/9.0.jsonl
+  record long-wait warning 04.125 0000000000000006 >alone
+  echo 'not a record' >"$SESSION/other-file"
+  run "$SHIM_REPORT" --format=json "$SESSION" second alone
+  [ "$status" -eq 0 ]
+  [ "$(json 'map(.kind) | join(" ")')" = "lock-lost deadlock long-wait stale-lock self-lock degraded" ]
+}
+
+@test "I3: records of one fingerprint are one finding, with the counts added and the earliest kept" {
+  record self-lock warning 05 00000000000000aa '"count":3,"pid":8' >"$SESSION/8.0.jsonl"
+  record self-lock warning 02 00000000000000aa '"count":4         ,"pid":9' >"$SESSION/9.0.jsonl"
+  record self-lock warning 04 00000000000000aa '"count":5' >>"$SESSION/9.0.jsonl"
+  record self-lock warning 03 00000000000000ab >>"$SESSION/9.0.jsonl"
+  record stale-lock warning 03 00000000000000aa >>"$SESSION/9.0.jsonl"
+  run "$SHIM_REPORT" --format=json "$SESSION"
+  [ "$(json length)" -eq 3 ]
+  [ "$(json '.[0] | "\(.pid) \(.count)"')" = "9 12" ]
+}
+
+@test "I3: records without a fingerprint are never merged" {
+  record self-lock warning 05 '' >"$SESSION/8.0.jsonl"
+  record self-lock warning 05 xyz >>"$SESSION/8.0.jsonl"
+  record self-lock warning 05 '' >>"$SESSION/8.0.jsonl"
+  run "$SHIM_REPORT" --format=json "$SESSION"
+  [ "$(json length)" -eq 3 ]
+}
+
+@test "I3: a session without records gives an empty report" {
+  run --separate-stderr "$SHIM_REPORT" "$SESSION"
+  [ "$status:$output:$stderr" = "0::" ]
+  run --separate-stderr "$SHIM_REPORT" --summary "$SESSION"
+  [ "$status:$output:$stderr" = "0::" ]
+  run --separate-stderr "$SHIM_REPORT" --format=json "$SESSION"
+  [ "$status:$(json -c .):$stderr" = "0:[]:" ] || [ "$(jq -c . <<<"$output")" = "[]" ]
+}
+
+@test "I1: the summary has one line a finding: program, kind, what, path, action, both sides, count; then where" {
+  full_record >"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" --summary "$SESSION"
+  [ "${lines[0]}" = "prog[7] self-lock: asked for a lock that it holds itself through another descriptor: incremental/s.lock; denied; at prog+0x1000, against libbuild.so+0x2000; x3" ]
+  [[ ${lines[1]} == *"records are in $SESSION"* ]]
+  [ "${#lines[@]}" -eq 2 ]
+}
+
+@test "I1: the summary fits a screen, and tells how many findings are left out" {
+  need script
+  local i
+  for i in $(seq 100 199); do
+    record self-lock warning 01 "0000000000000$i" "\"file\":{\"path\":\"/a/long/path/to/lock-$i\"}" >>"$SESSION/7.0.jsonl"
+  done
+  run "$SHIM_REPORT" --summary "$SESSION"
+  [ "$(fold -w 80 <<<"$output" | wc -l)" -le 24 ]
+  [[ $output == *"... and "*" more"* ]]
+  at_terminal "stty rows 12 cols 60; '$SHIM_REPORT' --summary '$SESSION'"
+  [ "$(sed 's/\x1b\[[0-9;]*m//g; s/\r//' screen | fold -w 60 | wc -l)" -le 12 ]
+  at_terminal "stty rows 200 cols 200; '$SHIM_REPORT' --summary '$SESSION'"
+  [ "$(grep -c self-lock screen)" -eq 100 ]
+}
+
+# ---- options
+
+@test "I1: a wrong option is one clear message and status 2" {
+  complains "session directory is missing" "$SHIM_REPORT"
+  complains "unrecognized option" "$SHIM_REPORT" --frobnicate "$SESSION" || [[ $stderr == *frobnicate* ]]
+  complains "formats are text and json" "$SHIM_REPORT" --format=html "$SESSION"
+  complains "from 1 to 255" "$SHIM_REPORT" --exit-code=300 "$SESSION"
+  complains "'self-luck' is no kind" "$SHIM_REPORT" --fail-on=self-luck "$SESSION"
+  complains "a time like" "$SHIM_REPORT" --since=yesterday "$SESSION"
+  complains "cannot write 'none/out'" "$SHIM_REPORT" -o none/out "$SESSION"
+}
+
+@test "I1: --fail-on and --exit-code set the status by kind, and any by severity" {
+  record self-lock warning 01 00000000000000aa >"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" "$SESSION"
+  [ "$status" -eq 0 ]
+  run "$SHIM_REPORT" --fail-on=self-lock "$SESSION"
+  [ "$status" -eq 66 ]
+  run "$SHIM_REPORT" --fail-on=any --exit-code=3 "$SESSION"
+  [ "$status" -eq 3 ]
+  run "$SHIM_REPORT" --fail-on=deadlock,stale-lock "$SESSION"
+  [ "$status" -eq 0 ]
+  record degraded note 01 00000000000000aa >"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" --fail-on=any "$SESSION"
+  [ "$status" -eq 0 ]
+}
+
+@test "I1: -o writes to the file and leaves standard output alone; a full disk is an error" {
+  full_record >"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" -o out "$SESSION"
+  [ "$status:$output" = "0:" ]
+  grep -q self-lock out
+  [ ! -e /dev/full ] || complains "No space left" "$SHIM_REPORT" -o /dev/full "$SESSION"
+}
+
+@test "I1: --since leaves out earlier records" {
+  record self-lock warning 05 00000000000000aa >"$SESSION/7.0.jsonl"
+  record deadlock error 06.5 00000000000000ab >>"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" --format=json --since=2026-11-23T12:00:06Z "$SESSION"
+  [ "$(json 'map(.kind) | join(" ")')" = deadlock ]
+  run "$SHIM_REPORT" --format=json --since=2026-11-23T12:00:06.500000001Z "$SESSION"
+  [ "$(json length)" -eq 0 ]
+}
+
+@test "I1: colour only on a terminal, and not with NO_COLOR or a dumb one" {
+  need script
+  full_record >"$SESSION/7.0.jsonl"
+  at_terminal "'$SHIM_REPORT' '$SESSION'"
+  grep -q $'\033\\[' screen
+  local without
+  for without in NO_COLOR=1 TERM=dumb; do
+    at_terminal "env $without '$SHIM_REPORT' '$SESSION'"
+    run grep -c $'\033' screen
+    [ "$output" -eq 0 ]
+  done
+  "$SHIM_REPORT" "$SESSION" >plain
+  run grep -c $'\033' plain
+  [ "$output" -eq 0 ]
+}
+
+# ---- damaged, hostile and foreign input
+
+@test "R4: fields, kinds and actions that are not known are kept and do no harm" {
+  record new-kind warning 01 00000000000000aa '"action":"mended","colour":{"deep":[1,2]}' >"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" --format=json "$SESSION"
+  [ "$(json '.[0].colour.deep[1]')" = 2 ]
+  run "$SHIM_REPORT" "$SESSION"
+  [[ $output == "warning: new-kind: prog[7]"*"mended"* ]]
+}
+
+@test "R4: fields of a wrong type do no harm" {
+  record self-lock warning 01 00000000000000aa '"file":7,"range":"x","here":[],"there":{"stack":{}},"edges":"no","exe":null,"action":3,"pid":"p","count":-4,"time":{}' >"$SESSION/7.0.jsonl"
+  record self-lock unheard 01 00000000000000ab '"here":{"stack":[1,"x",null,{"module":3,"offset":"0xzz"}]},"file":{"path":[]},"count":99999999999999999999' >>"$SESSION/7.0.jsonl"
+  run --separate-stderr "$SHIM_REPORT" "$SESSION"
+  [ "$status:$stderr" = "0:" ]
+  run --separate-stderr "$SHIM_REPORT" --summary "$SESSION"
+  [ "$status:$stderr" = "0:" ]
+  [ "${#lines[@]}" -eq 3 ]
+}
+
+@test "R4: truncated and garbage lines are left out and said once, the whole ones are read" {
+  {
+    full_record
+    echo garbage
+    printf '\0\0\0\n\n[]\n{}\n7\n{"v":1}\n'
+    head -c 2000 /dev/urandom | tr '\n' ' '
+    echo
+    record deadlock error 09 0000000000000003
+    full_record | head -c 100
+  } >"$SESSION/7.0.jsonl"
+  run --separate-stderr "$SHIM_REPORT" --format=json "$SESSION"
+  [ "$status" -eq 0 ]
+  [ "$(json 'map(.kind) | join(" ")')" = "deadlock self-lock" ]
+  [ "${#stderr_lines[@]}" -eq 1 ]
+  [[ $stderr == *"8 lines could not be read as records, the first in $SESSION/7.0.jsonl"* ]]
+}
+
+@test "R4: a record of a newer version is left out, and said" {
+  full_record | sed 's/"v":1/"v":2/' >"$SESSION/7.0.jsonl"
+  run --separate-stderr "$SHIM_REPORT" "$SESSION"
+  [ "$status:$output" = "0:" ]
+  [[ $stderr == *"1 record of a newer version"* ]]
+}
+
+@test "R4: a line without an end is passed over in bounded memory" {
+  {
+    head -c 300000000 /dev/zero | tr '\0' x
+    echo
+    full_record
+  } >"$SESSION/7.0.jsonl"
+  run --separate-stderr bash -c 'ulimit -v 200000; exec "$SHIM_REPORT" --format=json "$SESSION"'
+  [ "$status" -eq 0 ]
+  [ "$(json length)" -eq 1 ]
+  [[ $stderr == *"1 line longer than 1 MiB"* ]]
+}
+
+@test "R4: numbers of 64 bits and bytes that are no characters come through" {
+  record self-lock warning 01 00000000000000aa '"exe":"/x/\udce9\udcff","file":{"path":"/a/\udcff\\udcff b\ud83d\ude00","dev":1,"ino":18446744073709551615}' >"$SESSION/7.0.jsonl"
+  run --separate-stderr "$SHIM_REPORT" "$SESSION"
+  [ "$stderr" = "" ]
+  [[ $output == *'\xe9\xff[7]'* ]]
+  [[ $output == *'/a/\xff\\udcff b😀'* ]]
+  run "$SHIM_REPORT" --format=json "$SESSION"
+  [[ $output == *'"path":"/a/\udcff\\udcff b\uD83D\uDE00"'* ]]
+  [[ $output == *18446744073709551615* ]]
+}
+
+@test "R2: nothing that a record says can drive a terminal or forge a line" {
+  local evil='\u001b[2J\u0000\n::error::forged\r\u009b1m\u202egnp\u2028\u200b\ufeff\u007f\\'
+  record "$evil" "$evil" 01 00000000000000aa "\"exe\":\"/bin/$evil\",\"action\":\"$evil\",\"detail\":\"$evil\",\"var\":\"$evil\",\"thread\":\"$evil\",\"file\":{\"path\":\"$evil\"},\"range\":{\"type\":\"$evil\"},\"here\":{\"pid\":7,\"thread\":\"$evil\",\"since\":\"$evil\",\"stack\":[{\"module\":\"$evil\",\"build_id\":\"$evil\",\"offset\":\"$evil\"}]}" >"$SESSION/7.0.jsonl"
+  printf '{"v":1,"kind":"raw","exe":"/a\x9b\xe2\x80\xae/b"}\n' >>"$SESSION/7.0.jsonl"
+  local how
+  for how in --format=text --format=json --summary; do
+    "$SHIM_REPORT" "$how" "$SESSION" >out 2>err
+    # Control characters but the line end, C1 controls, directions and invisible characters in UTF-8.
+    run env LC_ALL=C grep -caP '[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xef\xbb\xbf' out
+    [ "$output" -eq 0 ]
+    run iconv -f UTF-8 -t UTF-8 out
+    [ "$status" -eq 0 ]
+    run grep -c '^::error' out
+    [ "$output" -eq 0 ]
+  done
+}
+
+@test "R2: where the terminal has no UTF-8 only ASCII is shown" {
+  need script
+  record self-lock warning 01 00000000000000aa '"file":{"path":"/tmp/caf\u00e9"}' >"$SESSION/7.0.jsonl"
+  at_terminal "env -u LC_CTYPE -u LANG LC_ALL=C '$SHIM_REPORT' '$SESSION'"
+  grep -qF '/tmp/caf\u{e9}' screen
+}
+
+@test "R5: a session that is a link, another user's, or not there is refused with one message" {
+  full_record >"$SESSION/7.0.jsonl"
+  ln -s session link
+  complains "symbolic link" "$SHIM_REPORT" link
+  complains "symbolic link" "$SHIM_REPORT" link/
+  complains "No such file" "$SHIM_REPORT" no-such-session
+  mkfifo fifo
+  complains "neither a directory nor a regular file" timeout 10 "$SHIM_REPORT" fifo
+  complains "neither a directory nor a regular file" "$SHIM_REPORT" /dev/null
+  [ "$(id -u)" -ne 0 ] || {
+    mkdir -m 700 foreign
+    chown 65534 foreign
+    complains "belongs to user 65534" "$SHIM_REPORT" foreign
+  }
+}
+
+@test "R5: links, FIFOs and directories in a session are left out, and said once" {
+  full_record >"$SESSION/7.0.jsonl"
+  record deadlock error 01 00000000000000ac >elsewhere
+  ln -s "$WORK/elsewhere" "$SESSION/1.0.jsonl"
+  mkfifo "$SESSION/2.0.jsonl"
+  mkdir "$SESSION/3.0.jsonl"
+  run --separate-stderr timeout 10 "$SHIM_REPORT" --format=json "$SESSION"
+  [ "$status" -eq 0 ]
+  [ "$(json 'map(.kind) | join(" ")')" = self-lock ]
+  [ "${#stderr_lines[@]}" -eq 1 ]
+  [[ $stderr == *"3 files left out, the first is "*"1.0.jsonl: a symbolic link" ]]
+}
+
+@test "R5: what can be read is reported when another session cannot, with status 2" {
+  full_record >"$SESSION/7.0.jsonl"
+  run --separate-stderr "$SHIM_REPORT" --format=json no-such-session "$SESSION"
+  [ "$status" -eq 2 ]
+  [ "$(json length)" -eq 1 ]
+}
+
+@test "I3: twenty thousand records in a thousand files are read" {
+  local i
+  awk 'BEGIN { for (i = 0; i < 20000; i++) {
+    file = sprintf("%s/%d.0.jsonl", ARGV[1], i / 20)
+    if (file != last) close(last)
+    last = file
+    printf "{\"v\":1,\"kind\":\"self-lock\",\"severity\":\"warning\",\"time\":\"2026-11-23T12:00:00Z\",\"count\":2,\"id\":\"%016x\"}\n", i % 5000 + 1 >file
+  } }' "$SESSION"
+  run bash -c 'ulimit -n 64; exec "$SHIM_REPORT" --format=json "$SESSION"'
+  [ "$status" -eq 0 ]
+  [ "$(json '"\(length) \(map(.count) | add)"')" = "5000 40000" ]
+}
+
+# ---- manuals
+
+@test "I1: the manuals name every option, and are clean" {
+  local tool page=$BATS_TEST_DIRNAME/../doc option
+  for tool in shim-run shim-report; do
+    for option in $("$BUILD/tools/$tool" --help | grep -oE -- '--[a-z-]+' | sort -u); do
+      sed 's/\\-/-/g' "$page/$tool.1" | grep -qF -- "$option"
+    done
+    if command -v groff >/dev/null; then
+      run groff -man -Tutf8 -ww -z "$page/$tool.1"
+      [ "$status:$output" = "0:" ]
+    fi
+    if command -v mandoc >/dev/null; then
+      run mandoc -T lint "$page/$tool.1"
+      [ "$status:$output" = "0:" ]
+    fi
+  done
+}
