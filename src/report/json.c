@@ -92,7 +92,7 @@ size_t json_end(struct json *json) {
     while (json->depth > 1)
         close_container(json);
     if (json->cut)
-        put(json, TRUNCATED + json->empty, sizeof TRUNCATED - 1 - json->empty);
+        put(json, &TRUNCATED[json->empty], sizeof TRUNCATED - 1 - json->empty);
     close_container(json);
     put_char(json, '\n');
     return json->length;

@@ -57,9 +57,8 @@ void json_string(struct json *json, const char *key, const char *value);
 void json_string_of(struct json *json, const char *key, const char *bytes, size_t length);
 void json_signed(struct json *json, const char *key, int64_t value);
 void json_unsigned(struct json *json, const char *key, uint64_t value);
-/* A number followed by blanks, `width` bytes in all, so that it can be overwritten in place by
- * json_padded_number. Returns where in the buffer it stands; 0 if it was left out. width is at
- * most 20. */
+/* A number followed by blanks, `width` (1 to 20) bytes in all, so that json_padded_number can
+ * overwrite it in place. Returns where in the buffer it stands; 0 if it was left out. */
 size_t json_padded(struct json *json, const char *key, uint64_t value, unsigned width);
 /* "0x..." as a string: no reader of JSON can lose digits of it. */
 void json_hex(struct json *json, const char *key, uint64_t value);
