@@ -181,27 +181,35 @@ shared_description() {
   shared_description watched
 }
 
+# stale_lock WAY unlinked|replaced|waited
 stale_lock() {
-  local how probe=locks_file_that_is_gone
-  for how in unlinked replaced waited; do
-    echo "$how"
-    fresh_file
-    forget
-    run witnessed "$1" "$PROBES/$probe" $how file
-    expect lock=ok
-    recorded stale-lock=granted
-    every stale-lock '.here.fd == $fd' --argjson fd "$(fact fd)"
-    every stale-lock '.exe | endswith("/" + $probe)' --arg probe $probe
-    leads_into stale-lock here $probe
-  done
+  local probe=locks_file_that_is_gone
+  fresh_file
+  forget
+  run witnessed "$1" "$PROBES/$probe" "$2" file
+  expect lock=ok
+  recorded stale-lock=granted
+  every stale-lock '.here.fd == $fd and .count == 1' --argjson fd "$(fact fd)"
+  every stale-lock '.exe | endswith("/" + $probe)' --arg probe $probe
+  leads_into stale-lock here $probe
 }
 
-@test "stale-lock: a lock granted on a file that is unlinked or replaced is recorded (repair)" {
-  stale_lock shimmed
+@test "stale-lock: a lock granted on a file that went while it was waited for is recorded (repair)" {
+  stale_lock shimmed waited
 }
 
-@test "stale-lock: a lock granted on a file that is unlinked or replaced is recorded (watch)" {
-  stale_lock watched
+@test "stale-lock: a lock granted on a file that went while it was waited for is recorded (watch)" {
+  stale_lock watched waited
+}
+
+@test "stale-lock: a lock granted on a file that went after it was opened is recorded (repair)" {
+  stale_lock shimmed unlinked
+  stale_lock shimmed replaced
+}
+
+@test "stale-lock: a lock granted on a file that went after it was opened is recorded (watch)" {
+  stale_lock watched unlinked
+  stale_lock watched replaced
 }
 
 @test "H1: a program that keeps to the rules leaves no record" {
@@ -247,7 +255,7 @@ watched_like_bare() {
     watched_like_bare "$PROBES/child_is_excluded" $how file
   done
   watched_like_bare "$PROBES/second_description_waits" file
-  watched_like_bare "$PROBES/failed_exec_keeps_lock" file
+  watched_like_bare "$PROBES/failed_exec_keeps_lock" file there-is-no-such-program fits
   watched_like_bare "$PROBES/exec_keeps_lock" execv file "$inheritor" {} file \
     witness:inherited kind:kind second close-second witness:closed
   for how in posix_spawn system vfork; do

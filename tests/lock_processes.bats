@@ -82,16 +82,26 @@ program_is_excluded() {
   program_is_excluded popen
 }
 
-@test "L3: a vfork child's closing and unlocking leave the parent's lock and its record alone" {
+# child_closes vfork|clone
+child_closes() {
   local how
-  for how in close close_range dup2 lock; do
+  for how in close close_range dup2 unlock; do
+    echo "by $how"
     fresh_file
-    run witnessed bare "$PROBES/vfork_child_closes" "$how" file
+    run witnessed bare "$PROBES/vfork_child_closes" "$1" "$how" file
     expect after=write again=ok second=ok unlock=ok after_unlock=free
     fresh_file
-    run witnessed shimmed "$PROBES/vfork_child_closes" "$how" file
+    run witnessed shimmed "$PROBES/vfork_child_closes" "$1" "$how" file
     expect after=write again=ok second=EAGAIN unlock=ok after_unlock=free
   done
+}
+
+@test "L3: a vfork child's closing and unlocking leave the parent's lock and its record alone" {
+  child_closes vfork
+}
+
+@test "L3: a CLONE_VM child's closing and unlocking leave the parent's lock and its record alone" {
+  child_closes clone
 }
 
 @test "L3: a daemon owns nothing of what the process that became it had locked" {
@@ -206,10 +216,15 @@ owner_is_killed() {
   expect lock=EAGAIN in_script=write inherited=write unlocked=free
 }
 
-@test "L3: a lock survives exec of a static program as a POSIX lock" {
+# ./static: the program that inherits, where no library can enter
+build_static() {
   need cc
   cc -std=gnu11 -static -o static "$BATS_TEST_DIRNAME/probes/acts_on_inherited_descriptor.c" ||
     skip "no static libc"
+}
+
+@test "L3: a lock survives exec of a static program as a POSIX lock" {
+  build_static
   bare_and_shimmed_alike "$PROBES/exec_keeps_lock" execv file ./static {} file \
     witness:inherited kind:kind lock unlock witness:unlocked
   expect inherited=write kind=POSIX lock=ok unlock=ok unlocked=free
@@ -223,13 +238,34 @@ owner_is_killed() {
   expect inherited=write lock=ok unlock=ok unlocked=free
 }
 
-@test "L3: a lock survives an exec that fails" {
+# exec_fails ERROR PROGRAM fits|too-long
+exec_fails() {
   fresh_file
-  run witnessed bare "$PROBES/failed_exec_keeps_lock" file
-  expect exec=ENOENT after=write again=ok second=ok after_close=free
+  run witnessed bare "$PROBES/failed_exec_keeps_lock" file "$2" "$3"
+  expect "exec=$1" after=write again=ok second=ok after_close=free
   fresh_file
-  run witnessed shimmed "$PROBES/failed_exec_keeps_lock" file
-  expect exec=ENOENT after=write again=ok second=EAGAIN after_close=write unlock=ok after_unlock=free
+  run witnessed shimmed "$PROBES/failed_exec_keeps_lock" file "$2" "$3"
+  expect "exec=$1" after=write again=ok second=EAGAIN after_close=write unlock=ok after_unlock=free
+}
+
+@test "L3: a lock survives an exec that finds no program, and its description owns it still" {
+  exec_fails ENOENT ./there-is-no-such-program fits
+  exec_fails ENOENT there-is-no-such-program fits
+}
+
+@test "L3: a lock survives an exec that is not allowed, and its description owns it still" {
+  : >not-executable
+  exec_fails EACCES ./not-executable fits
+  exec_fails EACCES . fits
+}
+
+@test "L3: a lock survives an exec of too much, and its description owns it still" {
+  exec_fails E2BIG true too-long
+}
+
+@test "L3: a lock survives an exec of a static program that fails, and its description owns it still" {
+  build_static
+  exec_fails E2BIG ./static too-long
 }
 
 # grouped_make WAY file|pipe: a recursive make whose 16 targets print 80 KB each
