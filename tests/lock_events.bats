@@ -228,10 +228,10 @@ watched_like_bare() {
   local facts
   fresh_file
   run witnessed bare "$@"
-  facts=$output
+  facts=$(facts_only)
   fresh_file
   run witnessed watched "$@"
-  [ "$output" = "$facts" ] && return
+  [ "$(facts_only)" = "$facts" ] && return
   printf '%s\nbare:\n%s\nwatched:\n%s\n' "$*" "$facts" "$output"
   return 1
 }
