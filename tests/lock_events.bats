@@ -41,6 +41,7 @@ well_formed() {
 leads_into() {
   every "$1" '.[$side].stack | any(.[]; .module | endswith("/" + $probe))' --arg side "$2" --arg probe "$3"
   every "$1" '.[$side].stack | all(.[]; has("build_id") and has("offset"))' --arg side "$2"
+  every "$1" '.[$side].stack | any(.[]; .module | endswith("/libraceshim.so")) | not' --arg side "$2"
 }
 
 descriptors() {
