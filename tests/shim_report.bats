@@ -134,6 +134,13 @@ complains() {
   [ "${#lines[@]}" -eq 2 ]
 }
 
+@test "I1: the summary shows the callers where both sides locked in one function" {
+  local top='{"module":"/p","build_id":"","offset":"0x10"}'
+  record self-lock warning 01 00000000000000aa "\"here\":{\"stack\":[$top,{\"module\":\"/p\",\"offset\":\"0x20\"}]},\"there\":{\"stack\":[$top,{\"module\":\"/p\",\"offset\":\"0x30\"}]}" >"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" --summary "$SESSION"
+  [[ ${lines[0]} == *"; at p+0x10 from p+0x20, against p+0x10 from p+0x30" ]]
+}
+
 @test "I1: the summary fits a screen, and tells how many findings are left out" {
   need script
   local i

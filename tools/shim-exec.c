@@ -83,10 +83,11 @@ int main(int argc, char **argv) {
     if (options.settings.rules[0])
         rules_check(options.settings.rules);
     finish_prepare(&options);
-    struct session session;
+    static struct session session;
     session_open(&session, options.out);
     admit_env(&options, &session, reporter);
-    char **environment = prepare_environment(&options, &session, library);
+    static char **environment;
+    environment = prepare_environment(&options, &session, library);
     int status = command_run(options.command, environment, &session.fd);
     return finish(&options, &session, reporter, status);
 }

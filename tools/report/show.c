@@ -97,16 +97,14 @@ static bool is_plumbing(const json_t *frame) {
     return false;
 }
 
-bool show_top_frame(const struct output *output, const json_t *party) {
+size_t show_top_index(const json_t *party) {
     const json_t *stack = json_object_get(party, "stack");
-    size_t at = 0;
     size_t size = json_array_size(stack);
-    while (at < size && is_plumbing(json_array_get(stack, at)))
-        at++;
-    if (size == 0)
-        return false;
-    show_frame(output, json_array_get(stack, at < size ? at : 0));
-    return true;
+    for (size_t at = 0; at < size; at++) {
+        if (!is_plumbing(json_array_get(stack, at)))
+            return at;
+    }
+    return 0;
 }
 
 enum paint show_paint(enum event_severity severity) {

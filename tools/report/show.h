@@ -19,8 +19,9 @@ void show_file(const struct output *output, const json_t *record, size_t limit);
 /* What was done: a word or two for the record's action. */
 void show_action(const struct output *output, const json_t *record);
 
-/* The frame in which the program itself, not libc, made the call; false if there is no stack. */
-bool show_top_frame(const struct output *output, const json_t *party);
+/* The frame in which the program itself, not libc, made the call: an index into the party's stack,
+ * 0 if there is no such frame. */
+size_t show_top_index(const json_t *party);
 
 /* MODULE+0xOFFSET, the module without its directories. */
 void show_frame(const struct output *output, const json_t *frame);

@@ -32,15 +32,31 @@ static void write_what(const struct output *output, const json_t *record,
     }
 }
 
+static const json_t *frame_at(const json_t *party, size_t index) {
+    return json_array_get(json_object_get(party, "stack"), index);
+}
+
+/* The topmost frame; its caller too, if the two sides met in one function. */
+static void write_side(const struct output *output, const char *before, const json_t *party,
+                       bool with_caller) {
+    size_t top = show_top_index(party);
+    if (!frame_at(party, top))
+        return;
+    fputs(before, output->file);
+    show_frame(output, frame_at(party, top));
+    if (with_caller && frame_at(party, top + 1)) {
+        fputs(" from ", output->file);
+        show_frame(output, frame_at(party, top + 1));
+    }
+}
+
 static void write_sides(const struct output *output, const json_t *record) {
     const json_t *here = json_object_get(record, "here");
     const json_t *there = json_object_get(record, "there");
-    fputs(json_array_size(json_object_get(here, "stack")) ? "; at " : "", output->file);
-    bool has_here = show_top_frame(output, here);
-    if (!json_array_size(json_object_get(there, "stack")))
-        return;
-    fputs(has_here ? ", against " : "; against ", output->file);
-    show_top_frame(output, there);
+    const json_t *top = frame_at(here, show_top_index(here));
+    bool is_same = top && json_equal(top, frame_at(there, show_top_index(there)));
+    write_side(output, "; at ", here, is_same);
+    write_side(output, top ? ", against " : "; against ", there, is_same);
 }
 
 static void write_finding(const struct output *output, const json_t *record,

@@ -74,6 +74,7 @@ static int report(const char *reporter, const struct session *session, const cha
     return run_reporter(argv);
 }
 
+/* --NAME=VALUE, for the caller to free; NULL for no value. */
 static char *option(const char *name, const char *value) {
     char *word = NULL;
     if (value && asprintf(&word, "--%s=%s", name, value) < 0)
@@ -88,10 +89,13 @@ static bool print(const struct options *options, const struct session *session,
     bool is_report = options->report_format && !options->report_file;
     if (options->quiet && !is_report && !options->fail_on)
         return false;
-    const char *what = is_report ? option("format", options->report_format) : "--summary";
+    char *format = option("format", is_report ? options->report_format : NULL);
+    char *fail_on = option("fail-on", options->fail_on);
     const char *to = options->quiet && !is_report ? "--out=/dev/null" : NULL;
-    const char *words[4] = {what, to, option("fail-on", options->fail_on), "--exit-code=1"};
+    const char *words[4] = {format ? format : "--summary", to, fail_on, "--exit-code=1"};
     bool matched = report(reporter, session, words) == MATCHED;
+    free(format);
+    free(fail_on);
     if (is_report && !options->quiet && session_has_records(session))
         complain("the records are in %s", session->path);
     return matched;
@@ -104,9 +108,12 @@ int finish(const struct options *options, const struct session *session, const c
     if (has_records || options->report_format)
         matched = print(options, session, reporter);
     if (options->report_file) {
-        const char *words[4] = {option("format", options->report_format),
-                                option("out", options->report_file), NULL, NULL};
+        char *format = option("format", options->report_format);
+        char *out = option("out", options->report_file);
+        const char *words[4] = {format, out, NULL, NULL};
         report(reporter, session, words);
+        free(format);
+        free(out);
     }
     if (session->temporary && !has_records)
         session_remove(session);
