@@ -41,7 +41,7 @@
 #define WORD sizeof(uintptr_t)
 
 #define BUCKETS 4096
-#define UNIT 8 /* bytes; ids count in it */
+#define UNIT 8 /* bytes */
 
 struct record {
     uint32_t next; /* in the bucket */
@@ -50,13 +50,11 @@ struct record {
     uint32_t unused;
 };
 
+/* All zero is an empty pool. */
 struct pool {
     _Atomic uint32_t buckets[BUCKETS];
-    _Atomic uint32_t used; /* units of `records`; 0 is never given out */
+    _Atomic uint32_t used; /* units */
     _Atomic uint32_t count;
-    uint32_t units;
-    uint32_t count_max;
-    struct record *records;
 };
 
 /* A check that fails ends the comparison. Even offset: the word is value; odd: the word at the
@@ -86,103 +84,6 @@ struct trail {
 /* Trails are an acceleration: room for those of usual length. */
 #define TRAIL_POOL_UNITS (TRAILS_MAX * RECORD_UNITS(TRAIL_BYTES(16)))
 
-struct tables {
-    struct pool stacks;
-    struct pool trails;
-    _Alignas(16) unsigned char bytes[];
-};
-#define TABLES_BYTES (sizeof(struct tables) + (size_t)UNIT * (STACK_POOL_UNITS + TRAIL_POOL_UNITS))
-
-static struct tables *_Atomic tables_mapped;
-
-/* The high half is the low half of the frame's address, the low half a trail's id; 0 is no hint. */
-#define HINT_BITS 7
-static __thread _Atomic uint64_t hints[1 << HINT_BITS] __attribute__((tls_model("initial-exec")));
-
-static struct tables *tables_make(void) {
-    struct tables *none = NULL;
-    struct tables *tables = sys_mmap(TABLES_BYTES, PROT_READ | PROT_WRITE,
-                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (!tables)
-        return NULL;
-    tables->stacks.units = STACK_POOL_UNITS;
-    tables->stacks.count_max = STACKS_MAX;
-    tables->stacks.records = (struct record *)tables->bytes;
-    tables->trails.units = TRAIL_POOL_UNITS;
-    tables->trails.count_max = TRAILS_MAX;
-    tables->trails.records = (struct record *)(tables->bytes + (size_t)UNIT * STACK_POOL_UNITS);
-    atomic_store(&tables->stacks.used, 2);
-    atomic_store(&tables->trails.used, 2);
-    if (atomic_compare_exchange_strong(&tables_mapped, &none, tables))
-        return tables;
-    sys_munmap(tables, TABLES_BYTES);
-    return none;
-}
-
-static struct record *record_at(const struct pool *pool, uint32_t id) {
-    return (struct record *)((unsigned char *)pool->records + (size_t)id * UNIT);
-}
-
-static uint32_t hash_of(const void *bytes, size_t size) {
-    const unsigned char *at = bytes;
-    uint64_t hash = size;
-    for (; size > 0; size -= size < 8 ? size : 8, at += 8) {
-        uint64_t word = 0;
-        memcpy(&word, at, size < 8 ? size : 8);
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 29;
-    }
-    return (uint32_t)(hash >> 32);
-}
-
-/* 0 if the pool is full. */
-static uint32_t pool_write(struct pool *pool, uint32_t hash, const void *bytes, uint32_t size) {
-    uint32_t units = (uint32_t)RECORD_UNITS(size);
-    if (atomic_fetch_add(&pool->count, 1) >= pool->count_max) {
-        atomic_fetch_sub(&pool->count, 1);
-        return 0;
-    }
-    uint32_t id = atomic_load(&pool->used);
-    do {
-        if (units > pool->units - id) {
-            atomic_fetch_sub(&pool->count, 1);
-            return 0;
-        }
-    } while (!atomic_compare_exchange_weak(&pool->used, &id, id + units));
-    struct record *record = record_at(pool, id);
-    record->hash = hash;
-    record->size = size;
-    memcpy(record + 1, bytes, size);
-    return id;
-}
-
-/* The id of these bytes, which are added if they are not there. Two threads that add the same at
- * once get one id; the other copy stays unused. */
-static uint32_t pool_intern(struct pool *pool, const void *bytes, size_t size) {
-    uint32_t hash = hash_of(bytes, size);
-    _Atomic uint32_t *bucket = &pool->buckets[hash % BUCKETS];
-    uint32_t head = atomic_load_explicit(bucket, memory_order_acquire);
-    uint32_t mine = 0;
-    for (;;) {
-        for (uint32_t id = head; id != 0; id = record_at(pool, id)->next) {
-            const struct record *record = record_at(pool, id);
-            if (record->hash == hash && record->size == size &&
-                memcmp(record + 1, bytes, size) == 0)
-                return id;
-        }
-        if (mine == 0 && (mine = pool_write(pool, hash, bytes, (uint32_t)size)) == 0)
-            return 0;
-        record_at(pool, mine)->next = head;
-        if (atomic_compare_exchange_strong_explicit(bucket, &head, mine, memory_order_acq_rel,
-                                                    memory_order_acquire))
-            return mine;
-    }
-}
-
-static const void *pool_get(const struct pool *pool, uint32_t id) {
-    return record_at(pool, id) + 1;
-}
-
 /* What one unwinding saw, innermost frame first. */
 struct walk {
     uintptr_t return_address;
@@ -198,10 +99,119 @@ struct walk {
 /* What capture_anew works in; too large for a signal handler's stack. The byte arrays become a
  * struct stack and a struct trail with all their items. */
 struct work {
+    _Atomic uint32_t taken;
     struct walk walk;
     _Alignas(uint64_t) unsigned char stack[STACK_BYTES(STACK_FRAMES_MAX)];
     _Alignas(uint64_t) unsigned char trail[TRAIL_BYTES(CHECKS_MAX)];
 };
+
+enum pool_kind { STACKS, TRAILS, POOLS };
+static const struct pool_limits {
+    uint32_t count;
+    uint32_t units;
+    size_t offset; /* of the records, in tables.bytes */
+} limits[POOLS] = {
+    [STACKS] = {STACKS_MAX, STACK_POOL_UNITS, 0},
+    [TRAILS] = {TRAILS_MAX, TRAIL_POOL_UNITS, (size_t)UNIT *STACK_POOL_UNITS},
+};
+
+/* Who finds every work taken maps one for the moment. One that is taken when its thread is killed,
+ * or in the middle of a fork, stays so. */
+#define WORKS 8
+
+struct tables {
+    struct pool pools[POOLS];
+    struct work works[WORKS];
+    _Alignas(16) unsigned char bytes[];
+};
+#define TABLES_BYTES (sizeof(struct tables) + (size_t)UNIT * (STACK_POOL_UNITS + TRAIL_POOL_UNITS))
+
+static struct tables *_Atomic tables_mapped;
+
+/* The high half is the low half of the frame's address, the low half a trail's id; 0 is no hint. */
+#define HINT_BITS 7
+static __thread _Atomic uint64_t hints[1 << HINT_BITS] __attribute__((tls_model("initial-exec")));
+
+static struct tables *tables_make(void) {
+    struct tables *none = NULL;
+    struct tables *tables = sys_mmap(TABLES_BYTES, PROT_READ | PROT_WRITE,
+                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (!tables || atomic_compare_exchange_strong(&tables_mapped, &none, tables))
+        return tables;
+    sys_munmap(tables, TABLES_BYTES);
+    return none;
+}
+
+/* Ids are units too, but begin with FIRST_ID: 0 is no id. */
+#define FIRST_ID 1
+
+static struct record *record_at(const struct tables *tables, enum pool_kind kind, uint32_t id) {
+    return (struct record *)(tables->bytes + limits[kind].offset + (size_t)UNIT * (id - FIRST_ID));
+}
+
+static const void *pool_get(const struct tables *tables, enum pool_kind kind, uint32_t id) {
+    return record_at(tables, kind, id) + 1;
+}
+
+static uint32_t hash_of(const void *bytes, size_t size) {
+    const unsigned char *at = bytes;
+    uint64_t hash = size;
+    for (; size > 0; size -= size < 8 ? size : 8, at += 8) {
+        uint64_t word = 0;
+        memcpy(&word, at, size < 8 ? size : 8);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 29;
+    }
+    return (uint32_t)(hash >> 32);
+}
+
+/* 0 if the pool is full. */
+static uint32_t pool_write(struct tables *tables, enum pool_kind kind, uint32_t hash,
+                           const void *bytes, uint32_t size) {
+    struct pool *pool = &tables->pools[kind];
+    uint32_t units = (uint32_t)RECORD_UNITS(size);
+    uint32_t at = atomic_load(&pool->used);
+    if (atomic_fetch_add(&pool->count, 1) >= limits[kind].count) {
+        atomic_fetch_sub(&pool->count, 1);
+        return 0;
+    }
+    do {
+        if (units > limits[kind].units - at) {
+            atomic_fetch_sub(&pool->count, 1);
+            return 0;
+        }
+    } while (!atomic_compare_exchange_weak(&pool->used, &at, at + units));
+    struct record *record = record_at(tables, kind, at + FIRST_ID);
+    record->hash = hash;
+    record->size = size;
+    memcpy(record + 1, bytes, size);
+    return at + FIRST_ID;
+}
+
+/* The id of these bytes, which are added if they are not there. Two threads that add the same at
+ * once get one id; the other copy stays unused. */
+static uint32_t pool_intern(struct tables *tables, enum pool_kind kind, const void *bytes,
+                            size_t size) {
+    uint32_t hash = hash_of(bytes, size);
+    _Atomic uint32_t *bucket = &tables->pools[kind].buckets[hash % BUCKETS];
+    uint32_t head = atomic_load_explicit(bucket, memory_order_acquire);
+    uint32_t mine = 0;
+    for (;;) {
+        const struct record *record;
+        for (uint32_t id = head; id != 0; id = record->next) {
+            record = record_at(tables, kind, id);
+            if (record->hash == hash && record->size == size &&
+                memcmp(record + 1, bytes, size) == 0)
+                return id;
+        }
+        if (mine == 0 && (mine = pool_write(tables, kind, hash, bytes, (uint32_t)size)) == 0)
+            return 0;
+        record_at(tables, kind, mine)->next = head;
+        if (atomic_compare_exchange_strong_explicit(bucket, &head, mine, memory_order_acq_rel,
+                                                    memory_order_acquire))
+            return mine;
+    }
+}
 
 #define OWN_FRAMES_MAX 16
 
@@ -231,6 +241,7 @@ static stack_id intern_stack(struct tables *tables, struct work *work) {
     const struct walk *walk = &work->walk;
     struct stack *stack = (struct stack *)work->stack;
     const struct module *module = NULL;
+    memset(stack, 0, sizeof *stack); /* its padding too */
     stack->count = walk->count;
     memcpy(stack->ips, walk->ips, walk->count * WORD);
     uint16_t *modules = (uint16_t *)(stack->ips + walk->count);
@@ -240,7 +251,7 @@ static stack_id intern_stack(struct tables *tables, struct work *work) {
             module = module_of(call);
         modules[i] = module ? module->number : 0;
     }
-    return pool_intern(&tables->stacks, stack, STACK_BYTES(walk->count));
+    return pool_intern(tables, STACKS, stack, STACK_BYTES(walk->count));
 }
 
 #if FRAME_POINTER >= 0
@@ -292,6 +303,7 @@ static uint32_t intern_trail(struct tables *tables, struct work *work, stack_id 
     const struct walk *walk = &work->walk;
     struct trail *trail = (struct trail *)work->trail;
     trail->stack = stack;
+    trail->count = 0;
     trail->return_address = walk->return_address;
     uintptr_t checked = 0;
     for (uint32_t i = 0; i + 1 < walk->count; i++) {
@@ -305,7 +317,7 @@ static uint32_t intern_trail(struct tables *tables, struct work *work, stack_id 
         if (!add_check(trail, walk, walk->lows[i + 1] - WORD, walk->ips[i + 1], false))
             return 0;
     }
-    return pool_intern(&tables->trails, trail, TRAIL_BYTES(trail->count));
+    return pool_intern(tables, TRAILS, trail, TRAIL_BYTES(trail->count));
 }
 
 READS_STACK static bool leads_here(const struct trail *trail, uintptr_t frame) {
@@ -348,6 +360,20 @@ static stack_id unwind(struct tables *tables, struct work *work, _Atomic uint64_
     return id;
 }
 
+static struct work *work_begin(struct tables *tables) {
+    for (int i = 0; i < WORKS; i++)
+        if (!atomic_exchange_explicit(&tables->works[i].taken, 1, memory_order_acquire))
+            return &tables->works[i];
+    return scratch_begin(sizeof(struct work));
+}
+
+static void work_end(struct tables *tables, struct work *work) {
+    if (work >= tables->works && work < tables->works + WORKS)
+        atomic_store_explicit(&work->taken, 0, memory_order_release);
+    else
+        scratch_end(work, sizeof *work);
+}
+
 /* Signals are blocked: the unwinder prepares itself at its first use, which a handler could not
  * wait for. */
 __attribute__((noinline)) static stack_id capture_anew(uintptr_t return_address, uintptr_t frame,
@@ -356,15 +382,14 @@ __attribute__((noinline)) static stack_id capture_anew(uintptr_t return_address,
     stack_id id = 0;
     sys_block_signals(&saved);
     struct tables *tables = atomic_load_explicit(&tables_mapped, memory_order_acquire);
-    struct work *work = NULL;
-    if (tables || (tables = tables_make()))
-        work = scratch_begin(sizeof *work);
+    if (!tables)
+        tables = tables_make();
+    struct work *work = tables ? work_begin(tables) : NULL;
     if (work) {
-        work->walk.return_address = return_address;
-        work->walk.frame = frame;
+        work->walk = (struct walk){.return_address = return_address, .frame = frame};
         id = unwind(tables, work, hint);
+        work_end(tables, work);
     }
-    scratch_end(work, sizeof *work);
     sys_restore_signals(&saved);
     return id;
 }
@@ -376,7 +401,7 @@ stack_id stack_capture(const void *return_address, const void *frame) {
     if (tried != 0 && tried >> 32 == (uint32_t)at) {
         /* The tables were there before the hint, which this thread wrote itself. */
         const struct tables *tables = atomic_load_explicit(&tables_mapped, memory_order_acquire);
-        const struct trail *trail = pool_get(&tables->trails, (uint32_t)tried);
+        const struct trail *trail = pool_get(tables, TRAILS, (uint32_t)tried);
         if (trail->return_address == ip && leads_here(trail, at))
             return trail->stack;
     }
@@ -387,9 +412,9 @@ const struct stack *stack_get(stack_id id) {
     static const struct stack unknown;
     const struct tables *tables = atomic_load_explicit(&tables_mapped, memory_order_acquire);
     if (!tables || id == 0 ||
-        id >= atomic_load_explicit(&tables->stacks.used, memory_order_relaxed))
+        id - FIRST_ID >= atomic_load_explicit(&tables->pools[STACKS].used, memory_order_relaxed))
         return &unknown;
-    return pool_get(&tables->stacks, id);
+    return pool_get(tables, STACKS, id);
 }
 
 const struct module *stack_module(const struct stack *stack, uint32_t index) {
