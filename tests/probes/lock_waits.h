@@ -8,11 +8,21 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+/* A wait with a limit may be made of tries with pauses between them. */
+static inline int is_timer(pid_t pid, long fd) {
+    char path[64], target[64];
+    snprintf(path, sizeof path, "/proc/%ld/fd/%ld", (long)pid, fd);
+    ssize_t got = readlink(path, target, sizeof target - 1);
+    target[got > 0 ? got : 0] = '\0';
+    return strcmp(target, "anon_inode:[timerfd]") == 0;
+}
+
 /* Is the thread inside the system call that waits for a lock? Asks with calls that lock nothing, so
- * a closed descriptor drops none of this process's locks. */
+ * closing drops none of this process's locks. */
 static inline int is_waiting(pid_t pid, pid_t tid) {
     char path[64], text[128];
-    long number = -1, command = -1;
+    long number = -1;
+    unsigned long first = 0, second = 0;
     snprintf(path, sizeof path, "/proc/%ld/task/%ld/syscall", (long)pid, (long)tid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd == -1)
@@ -20,10 +30,11 @@ static inline int is_waiting(pid_t pid, pid_t tid) {
     ssize_t got = read(fd, text, sizeof text - 1);
     close(fd);
     text[got > 0 ? got : 0] = '\0';
-    if (sscanf(text, "%ld %*x %lx", &number, (unsigned long *)&command) < 1)
+    if (sscanf(text, "%ld %lx %lx", &number, &first, &second) < 1)
         return 0;
     return number == SYS_flock ||
-           (number == SYS_fcntl && (command == F_SETLKW || command == F_OFD_SETLKW));
+           (number == SYS_fcntl && (second == F_SETLKW || second == F_OFD_SETLKW)) ||
+           (number == SYS_read && is_timer(pid, (long)first));
 }
 
 static inline void await_waiting(pid_t pid, pid_t tid) {
