@@ -30,6 +30,8 @@ until_true() {
 state() { sed 's/.*) \(.\).*/\1/' "/proc/$1/stat" 2>/dev/null; }
 has_state() { [ "$(state "$1")" = "$2" ]; }
 is_gone() { [ ! -e "/proc/$1" ] || has_state "$1" Z; }
+# Standard signals do not queue: a second one of a number waits for the first to be taken.
+has_taken_all() { grep -q '^ShdPnd:[[:space:]]*0*$' "/proc/$1/status"; }
 has_line() { grep -qx -- "$2" "$1"; }
 count_lines() { grep -cx -- "$2" "$1"; }
 count_is() { [ "$(count_lines "$1" "$2")" = "$3" ]; }
@@ -215,8 +217,10 @@ sessions() { find "$WORK" -maxdepth 1 -name 'raceshim-*'; }
   for round in 1 3 5; do
     kill -USR1 -- "-$job"
     until_true count_is log "got=$(kill -l USR1)" "$round"
+    until_true has_taken_all "$job"
     kill -USR1 "$job"
     until_true count_is log "got=$(kill -l USR1)" $((round + 1))
+    until_true has_taken_all "$job"
   done
   kill -TERM "$job"
   wait "$job"
