@@ -12,6 +12,7 @@
 #ifndef RACESHIM_BASE_OWNER_H
 #define RACESHIM_BASE_OWNER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,6 +25,17 @@ extern __thread pid_t owner_tid_cache __attribute__((tls_model("initial-exec")))
 
 static inline bool owner_is_vfork_child(void) {
     return __builtin_expect(owner_borrowed > 0, 0);
+}
+
+/* The process that once let another one run in its memory (clone with CLONE_VM, other than for a
+ * thread); 0: none did. From then on every hook asks who runs, with a system call. */
+extern _Atomic pid_t owner_lender;
+void owner_lend_memory(void);
+bool owner_is_guest_slow(void);
+
+static inline bool owner_is_guest(void) {
+    return __builtin_expect(atomic_load_explicit(&owner_lender, memory_order_relaxed) != 0, 0) &&
+           owner_is_guest_slow();
 }
 
 pid_t owner_tid_ask(void);

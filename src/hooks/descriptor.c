@@ -9,16 +9,20 @@
 #include <limits.h>
 #include <pthread.h>
 
-HOOK int dup(int fd) {
+int hook_dup(int fd, const struct caller *caller) {
     int copy = real(dup)(fd);
     while (__builtin_expect(copy < 0, 0) && errno == EMFILE && hidden_lent() &&
-           relief_give_back(CALLER)) {
+           relief_give_back(caller)) {
         errno = EMFILE;
         copy = real(dup)(fd);
     }
     if (copy >= 0)
         describe_copy(fd, copy);
     return copy;
+}
+
+HOOK int dup(int fd) {
+    return hook_dup(fd, CALLER);
 }
 
 /* dup2 and dup3: the number is closed first, if the copy is made at all. */
@@ -39,13 +43,21 @@ static int dup_over(int fd, int target, int flags, int is_dup3, const struct cal
     return copy;
 }
 
+int hook_dup2(int fd, int target, const struct caller *caller) {
+    return dup_over(fd, target, 0, 0, caller);
+}
+
 HOOK int dup2(int fd, int target) {
-    return dup_over(fd, target, 0, 0, CALLER);
+    return hook_dup2(fd, target, CALLER);
 }
 HOOK_ALIAS(__dup2, dup2);
 
+int hook_dup3(int fd, int target, int flags, const struct caller *caller) {
+    return dup_over(fd, target, flags, 1, caller);
+}
+
 HOOK int dup3(int fd, int target, int flags) {
-    return dup_over(fd, target, flags, 1, CALLER);
+    return hook_dup3(fd, target, flags, CALLER);
 }
 
 /* close is a cancellation point. If the cancellation came between our account and the kernel's the
@@ -68,11 +80,23 @@ static int close_tracked(struct room *room, int fd, const struct caller *caller)
     return result;
 }
 
-HOOK int close(int fd) {
+static inline bool close_matters(struct room *room, int fd) {
+    return !owner_is_vfork_child() &&
+           (atomic_load_explicit(&room->owner_total, memory_order_relaxed) != 0 || hidden_is(fd) ||
+            room_description(room, fd) != NULL);
+}
+
+int hook_close(int fd, const struct caller *caller) {
     struct room *room = room_here();
-    if (__builtin_expect(room != NULL, 0) && !owner_is_vfork_child())
-        return close_tracked(room, fd, CALLER);
+    if (__builtin_expect(room != NULL, 0) && close_matters(room, fd))
+        return close_tracked(room, fd, caller);
     return real(close)(fd);
+}
+
+HOOK int close(int fd) {
+    if (__builtin_expect(atomic_load_explicit(&room_mapped, memory_order_relaxed) == NULL, 1))
+        return real(close)(fd);
+    return hook_close(fd, CALLER);
 }
 HOOK_ALIAS(__close, close);
 
@@ -92,14 +116,18 @@ static int close_pieces(unsigned first, unsigned last, int flags) {
     return result;
 }
 
-HOOK int close_range(unsigned first, unsigned last, int flags) {
+int hook_close_range(unsigned first, unsigned last, int flags, const struct caller *caller) {
     if (!real_exists(REAL_close_range))
         return answer(-ENOSYS);
     if (first > last || !room_here() || owner_is_vfork_child())
         return real(close_range)(first, last, flags);
     if (flags == 0)
-        closing_range(first, last, CALLER);
+        closing_range(first, last, caller);
     return close_pieces(first, last, flags);
+}
+
+HOOK int close_range(unsigned first, unsigned last, int flags) {
+    return hook_close_range(first, last, flags, CALLER);
 }
 
 HOOK void closefrom(int first) {

@@ -13,7 +13,7 @@ extern char **environ;
 
 /* Runs CALL with the environment `envp` that carries the locks over; takes everything back if the
  * exec fails. Where nothing is held the environment is the program's own. */
-#define WITH_HANDOVER(path, dir, flags, envp_given, call)                                          \
+#define WITH_HANDOVER(path, dir, flags, envp_given, caller, call)                                  \
     do {                                                                                           \
         struct handover handover;                                                                  \
         char *const *envp = (envp_given);                                                          \
@@ -21,7 +21,7 @@ extern char **environ;
             return call;                                                                           \
         size_t room = handover_env_size(envp);                                                     \
         char *array[room];                                                                         \
-        envp = handover_begin(&handover, dir, path, flags, envp, array, CALLER);                   \
+        envp = handover_begin(&handover, dir, path, flags, envp, array, caller);                   \
         int result = call;                                                                         \
         int error = errno;                                                                         \
         handover_undo(&handover);                                                                  \
@@ -29,29 +29,39 @@ extern char **environ;
         return result;                                                                             \
     } while (0)
 
+int hook_execve(const char *path, char *const argv[], char *const given[],
+                const struct caller *caller) {
+    WITH_HANDOVER(path, AT_FDCWD, 0, given, caller, real(execve)(path, argv, envp));
+}
+
 HOOK int execve(const char *path, char *const argv[], char *const given[]) {
-    WITH_HANDOVER(path, AT_FDCWD, 0, given, real(execve)(path, argv, envp));
+    return hook_execve(path, argv, given, CALLER);
 }
 
 HOOK int execv(const char *path, char *const argv[]) {
-    WITH_HANDOVER(path, AT_FDCWD, 0, environ, real(execve)(path, argv, envp));
+    WITH_HANDOVER(path, AT_FDCWD, 0, environ, CALLER, real(execve)(path, argv, envp));
 }
 
 HOOK int execvp(const char *file, char *const argv[]) {
-    WITH_HANDOVER(file, HANDOVER_SEARCH, 0, environ, real(execvpe)(file, argv, envp));
+    WITH_HANDOVER(file, HANDOVER_SEARCH, 0, environ, CALLER, real(execvpe)(file, argv, envp));
 }
 
 HOOK int execvpe(const char *file, char *const argv[], char *const given[]) {
-    WITH_HANDOVER(file, HANDOVER_SEARCH, 0, given, real(execvpe)(file, argv, envp));
+    WITH_HANDOVER(file, HANDOVER_SEARCH, 0, given, CALLER, real(execvpe)(file, argv, envp));
 }
 
 HOOK int fexecve(int fd, char *const argv[], char *const given[]) {
-    WITH_HANDOVER("", fd, AT_EMPTY_PATH, given, real(fexecve)(fd, argv, envp));
+    WITH_HANDOVER("", fd, AT_EMPTY_PATH, given, CALLER, real(fexecve)(fd, argv, envp));
 }
 
 #if __GLIBC_PREREQ(2, 34)
+int hook_execveat(int dir, const char *path, char *const argv[], char *const given[], int flags,
+                  const struct caller *caller) {
+    WITH_HANDOVER(path, dir, flags, given, caller, real(execveat)(dir, path, argv, envp, flags));
+}
+
 HOOK int execveat(int dir, const char *path, char *const argv[], char *const given[], int flags) {
-    WITH_HANDOVER(path, dir, flags, given, real(execveat)(dir, path, argv, envp, flags));
+    return hook_execveat(dir, path, argv, given, flags, CALLER);
 }
 #endif
 
@@ -88,7 +98,7 @@ HOOK int execl(const char *path, const char *arg, ...) {
     COUNT_ARGUMENTS(arg, count);
     char *argv[count + 1];
     COPY_ARGUMENTS(arg, argv, count, (void)0);
-    WITH_HANDOVER(path, AT_FDCWD, 0, environ, real(execve)(path, argv, envp));
+    WITH_HANDOVER(path, AT_FDCWD, 0, environ, CALLER, real(execve)(path, argv, envp));
 }
 
 HOOK int execlp(const char *file, const char *arg, ...) {
@@ -100,7 +110,7 @@ HOOK int execlp(const char *file, const char *arg, ...) {
     COUNT_ARGUMENTS(arg, count);
     char *argv[count + 1];
     COPY_ARGUMENTS(arg, argv, count, (void)0);
-    WITH_HANDOVER(file, HANDOVER_SEARCH, 0, environ, real(execvpe)(file, argv, envp));
+    WITH_HANDOVER(file, HANDOVER_SEARCH, 0, environ, CALLER, real(execvpe)(file, argv, envp));
 }
 
 HOOK int execle(const char *path, const char *arg, ...) {
@@ -117,5 +127,5 @@ HOOK int execle(const char *path, const char *arg, ...) {
     COUNT_ARGUMENTS(arg, count);
     char *argv[count + 1];
     COPY_ARGUMENTS(arg, argv, count, given = va_arg(list, char *const *));
-    WITH_HANDOVER(path, AT_FDCWD, 0, given, real(execve)(path, argv, envp));
+    WITH_HANDOVER(path, AT_FDCWD, 0, given, CALLER, real(execve)(path, argv, envp));
 }

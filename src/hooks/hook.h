@@ -20,6 +20,19 @@
 /* The caller's place, for the stack of a finding. To be used in the hook itself. */
 #define CALLER (&(const struct caller){__builtin_return_address(0), __builtin_frame_address(0)})
 
+/* The hooks that syscall() stands for too, with the program's place handed on. */
+int hook_fcntl(int fd, int cmd, void *arg, const struct caller *caller);
+int hook_flock(int fd, int operation, const struct caller *caller);
+int hook_dup(int fd, const struct caller *caller);
+int hook_dup2(int fd, int target, const struct caller *caller);
+int hook_dup3(int fd, int target, int flags, const struct caller *caller);
+int hook_close(int fd, const struct caller *caller);
+int hook_close_range(unsigned first, unsigned last, int flags, const struct caller *caller);
+int hook_execve(const char *path, char *const argv[], char *const envp[],
+                const struct caller *caller);
+int hook_execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags,
+                  const struct caller *caller);
+
 static inline int answer(int result) {
     if (result >= 0)
         return result;

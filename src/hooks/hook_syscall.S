@@ -10,6 +10,7 @@
 #if defined(__x86_64__)
 
 #define CLONE_VM 0x100
+#define CLONE_THREAD 0x10000
 
         .text
         .globl  syscall
@@ -50,11 +51,44 @@ syscall:
         jmp     *%rax
 .Lclone:
         testq   $CLONE_VM, %rsi
-        jnz     .Lnext
+        jnz     .Lshares
         testq   %rdx, %rdx              /* a stack of its own */
         jnz     .Lnext
 .Lours:
         jmp     hook_syscall
+.Lshares:
+        testq   $CLONE_THREAD, %rsi
+        jnz     .Lnext
+        pushq   %rdi
+        .cfi_adjust_cfa_offset 8
+        pushq   %rsi
+        .cfi_adjust_cfa_offset 8
+        pushq   %rdx
+        .cfi_adjust_cfa_offset 8
+        pushq   %rcx
+        .cfi_adjust_cfa_offset 8
+        pushq   %r8
+        .cfi_adjust_cfa_offset 8
+        pushq   %r9
+        .cfi_adjust_cfa_offset 8
+        subq    $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        call    owner_lend_memory
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        popq    %r9
+        .cfi_adjust_cfa_offset -8
+        popq    %r8
+        .cfi_adjust_cfa_offset -8
+        popq    %rcx
+        .cfi_adjust_cfa_offset -8
+        popq    %rdx
+        .cfi_adjust_cfa_offset -8
+        popq    %rsi
+        .cfi_adjust_cfa_offset -8
+        popq    %rdi
+        .cfi_adjust_cfa_offset -8
+        jmp     .Lnext
         /* Before the library is set up: the same as libc does. */
 .Learly:
         movq    %rdi, %rax
@@ -112,6 +146,7 @@ vfork:
         .hidden hook_syscall
         .hidden hook_set_errno
         .hidden owner_borrowed
+        .hidden owner_lend_memory
 
 #endif
 

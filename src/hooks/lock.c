@@ -55,6 +55,10 @@ static inline __attribute__((always_inline)) int fcntl_any(int fd, int cmd, void
     }
 }
 
+int hook_fcntl(int fd, int cmd, void *arg, const struct caller *caller) {
+    return fcntl_any(fd, cmd, arg, caller);
+}
+
 #define FCNTL(name)                                                                                \
     HOOK int name(int fd, int cmd, ...) {                                                          \
         va_list list;                                                                              \
@@ -81,11 +85,15 @@ HOOK_ALIAS(__fcntl, fcntl);
 LOCKF(lockf)
 LOCKF(lockf64)
 
-HOOK int flock(int fd, int operation) {
+int hook_flock(int fd, int operation, const struct caller *caller) {
     int saved = errno;
-    int result = request_flock(fd, operation, CALLER);
+    int result = request_flock(fd, operation, caller);
     if (result == REQUEST_PASS)
         return real(flock)(fd, operation);
     errno = saved;
     return answer(result);
+}
+
+HOOK int flock(int fd, int operation) {
+    return hook_flock(fd, operation, CALLER);
 }

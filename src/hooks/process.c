@@ -50,8 +50,8 @@ static int start_copy(void *argument) {
     return start.function(start.argument);
 }
 
-/* A child that shares our memory is a thread or lives like a vfork child: it is passed on as it is.
- * Another one is a fork with a function to start in. */
+/* A child that shares our memory is passed on as it is: a thread is one of us, any other one is
+ * told by its process number. A child with a copy is a fork with a function to start in. */
 HOOK int clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {
     va_list list;
     va_start(list, argument);
@@ -60,6 +60,8 @@ HOOK int clone(int (*function)(void *), void *stack, int flags, void *argument, 
     void *child_tid = va_arg(list, void *);
     va_end(list);
     struct start start = {function, argument, flags};
+    if ((flags & CLONE_VM) && !(flags & CLONE_THREAD))
+        owner_lend_memory();
     if ((flags & CLONE_VM) || !function || !stack)
         return real(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
     process_before_fork();

@@ -36,27 +36,28 @@ static long setrlimit_by_number(long resource, long limit) {
 long hook_syscall(long number, long a, long b, long c, long d, long e, long f) {
     switch (number) {
     case SYS_close:
-        return close((int)a);
+        return hook_close((int)a, CALLER);
     case SYS_dup:
-        return dup((int)a);
+        return hook_dup((int)a, CALLER);
 #ifdef SYS_dup2
     case SYS_dup2:
-        return dup2((int)a, (int)b);
+        return hook_dup2((int)a, (int)b, CALLER);
 #endif
     case SYS_dup3:
-        return dup3((int)a, (int)b, (int)c);
+        return hook_dup3((int)a, (int)b, (int)c, CALLER);
     case SYS_fcntl:
-        return fcntl((int)a, (int)b, c);
+        return hook_fcntl((int)a, (int)b, (void *)c, CALLER);
     case SYS_flock:
-        return flock((int)a, (int)b);
+        return hook_flock((int)a, (int)b, CALLER);
     case SYS_close_range:
-        return close_range((unsigned)a, (unsigned)b, (int)c);
+        return hook_close_range((unsigned)a, (unsigned)b, (int)c, CALLER);
     case SYS_execve:
-        return execve((const char *)a, (char *const *)b, (char *const *)c);
+        return hook_execve((const char *)a, (char *const *)b, (char *const *)c, CALLER);
     case SYS_execveat:
         if (!real_exists(REAL_execveat))
             break;
-        return execveat((int)a, (const char *)b, (char *const *)c, (char *const *)d, (int)e);
+        return hook_execveat((int)a, (const char *)b, (char *const *)c, (char *const *)d, (int)e,
+                             CALLER);
     case SYS_prlimit64:
         return prlimit64((pid_t)a, (__rlimit_resource_t)b, (const struct rlimit64 *)c,
                          (struct rlimit64 *)d);

@@ -28,35 +28,42 @@ bool describe_wanted(void) {
 
 /* ---- Same description or not ---- */
 
-enum comparison { COMPARE_UNKNOWN, COMPARE_QUERY, COMPARE_KCMP, COMPARE_NONE };
+enum comparison { COMPARE_BY_QUERY, COMPARE_BY_KCMP, COMPARE_BY_MARK };
 static _Atomic uint8_t comparison;
 
-static bool same_by_kcmp(int a, int b, bool *known) {
-    pid_t pid = sys_getpid();
-    long result = sys_call6(SYS_kcmp, pid, pid, KCMP_FILE, a, b, 0);
-    *known = result >= 0 || result == -EBADF;
-    return result == 0;
+/* The signal that a description sends for F_SETSIG is the description's own. Set through one
+ * descriptor and seen through the other, it says that they are one; regular files never send it. */
+static bool same_by_mark(int a, int b) {
+    int old = sys_fcntl(a, F_GETSIG, 0);
+    if (old < 0 || sys_fcntl(b, F_GETSIG, 0) != old)
+        return false;
+    int mark = old == SIGURG ? SIGIO : SIGURG;
+    if (sys_fcntl(a, F_SETSIG, mark) < 0)
+        return false;
+    bool same = sys_fcntl(b, F_GETSIG, 0) == mark;
+    sys_fcntl(a, F_SETSIG, old);
+    return same;
 }
 
-/* Where the kernel answers neither question, descriptions are told apart by the copies that were
- * seen being made. */
+/* Wants `tables`, which keeps the marks of two threads apart. Linux 6.10 answers the first
+ * question; container filters may forbid the second. */
 static bool same_description(int a, int b) {
     uint8_t way = atomic_load_explicit(&comparison, memory_order_relaxed);
-    bool known = true, same = false;
-    if (way == COMPARE_UNKNOWN || way == COMPARE_QUERY) {
+    if (way == COMPARE_BY_QUERY) {
         int result = sys_fcntl(a, F_SAME_DESCRIPTION, b);
-        if (result >= 0 || result == -EBADF) {
-            atomic_store_explicit(&comparison, COMPARE_QUERY, memory_order_relaxed);
+        if (result >= 0 || result == -EBADF)
             return result == 1;
-        }
-        way = COMPARE_KCMP;
+        way = COMPARE_BY_KCMP;
     }
-    if (way == COMPARE_KCMP) {
-        same = same_by_kcmp(a, b, &known);
-        atomic_store_explicit(&comparison, known ? COMPARE_KCMP : COMPARE_NONE,
-                              memory_order_relaxed);
+    if (way == COMPARE_BY_KCMP) {
+        pid_t pid = sys_getpid();
+        long result = sys_call6(SYS_kcmp, pid, pid, KCMP_FILE, a, b, 0);
+        if (result >= 0 || result == -EBADF)
+            return result == 0;
+        way = COMPARE_BY_MARK;
     }
-    return same;
+    atomic_store_explicit(&comparison, way, memory_order_relaxed);
+    return same_by_mark(a, b);
 }
 
 /* ---- Looking a descriptor up ---- */
@@ -102,22 +109,24 @@ static bool lockable(const struct stat *st) {
     return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
 }
 
-static struct description *describe_unknown(struct room *room, int fd, bool make,
+static struct description *describe_unknown(struct room *room, int fd, enum describing how,
                                             const struct stat *st) {
     struct sys_sigset saved;
     struct description *d = NULL;
-    int flags = make ? sys_fcntl(fd, F_GETFL, 0) : 0;
-    if (flags < 0 || (flags & O_PATH) || (make && !room_slot_make(room, fd)))
+    int flags = how == DESCRIBE_KNOWN ? 0 : sys_fcntl(fd, F_GETFL, 0);
+    if (flags < 0 || (flags & O_PATH) || !room_slot_make(room, fd))
         return NULL;
     short_lock_take(&room->tables, &saved);
     struct file *file = room_file_find(room, st->st_dev, st->st_ino);
     if (file)
         d = find_same(room, file, fd);
-    if (!d && make) {
+    if (!d && (how == DESCRIBE_ALWAYS || (how == DESCRIBE_BESIDE && file))) {
         if (!file)
             file = add_file(room, st);
         if (file)
             d = room_description_add(room, file, fd, flags & O_ACCMODE);
+        if (d)
+            d->gone = st->st_nlink == 0;
         if (!d && file)
             room_file_drop_if_unused(room, file);
     }
@@ -125,16 +134,16 @@ static struct description *describe_unknown(struct room *room, int fd, bool make
     return d;
 }
 
-struct description *describe(struct room *room, int fd, bool make) {
+struct description *describe(struct room *room, int fd, enum describing how) {
     struct description *d = room_description(room, fd);
     struct stat st;
     if (d)
         return d;
-    if (!make && atomic_load(&room->description_total) == 0)
+    if (how != DESCRIBE_ALWAYS && atomic_load(&room->description_total) == 0)
         return NULL;
     if (sys_fstat(fd, &st) < 0 || !lockable(&st))
         return NULL;
-    return describe_unknown(room, fd, make, &st);
+    return describe_unknown(room, fd, how, &st);
 }
 
 void describe_seen(struct room *room, int fd) {
@@ -148,7 +157,7 @@ struct description *describe_for_lock(struct room *room, int fd) {
     struct description *d = room_description(room, fd);
     struct stat st;
     if (!d)
-        return describe(room, fd, true);
+        return describe(room, fd, DESCRIBE_ALWAYS);
     if (ticks_now() - __atomic_load_n(&slot->checked, __ATOMIC_RELAXED) < TICKS_MOMENT)
         return d;
     if (sys_fstat(fd, &st) == 0 && st.st_ino == d->file->ino && st.st_dev == d->file->dev)
@@ -157,20 +166,12 @@ struct description *describe_for_lock(struct room *room, int fd) {
     struct closing closing;
     if (closing_begin(&closing, fd, NULL))
         closing_end(&closing, true);
-    return describe(room, fd, true);
+    return describe(room, fd, DESCRIBE_ALWAYS);
 }
 
-void describe_copy(int fd, int copy) {
-    struct room *room = room_here();
+void describe_copy_known(struct room *room, int fd, int copy) {
     struct sys_sigset saved;
-    if (!room && atomic_load_explicit(&comparison, memory_order_relaxed) == COMPARE_UNKNOWN)
-        same_description(fd, copy);
-    bool blind = atomic_load_explicit(&comparison, memory_order_relaxed) == COMPARE_NONE;
-    if (blind && !room)
-        room = room_begin();
-    if (!room)
-        return;
-    struct description *d = blind ? describe(room, fd, true) : room_description(room, fd);
+    struct description *d = room_description(room, fd);
     if (!d || !room_slot_make(room, copy))
         return;
     short_lock_take(&room->tables, &saved);
@@ -322,6 +323,18 @@ static struct owner *install(struct room *room, struct description *d, enum owne
     return owner;
 }
 
+static bool take_ranges(const struct owner *owner, int hidden) {
+    bool all = true;
+    for (uint32_t i = 0; i < owner->ranges.count; i++) {
+        const struct held *held = &owner->ranges.items[i];
+        struct flock lock = {.l_type = held->type == RANGE_WRITE ? F_WRLCK : F_RDLCK,
+                             .l_start = (off_t)held->start,
+                             .l_len = (off_t)range_length(held->start, held->end)};
+        all &= sys_fcntl(hidden, F_OFD_SETLK, (long)&lock) == 0;
+    }
+    return all;
+}
+
 /* The process's private description was opened for reading, and now a lock for writing comes
  * through a descriptor that may write. The new one takes the read locks beside the old one (they do
  * not conflict) before that goes, so that the file is never unlocked. Wants a turn. */
@@ -329,15 +342,9 @@ static void widen(struct owner *owner, int fd) {
     int wider = open_private(fd, O_RDWR, owner->file->dev, owner->file->ino);
     if (wider < 0)
         return;
-    for (uint32_t i = 0; i < owner->ranges.count; i++) {
-        const struct held *held = &owner->ranges.items[i];
-        struct flock lock = {.l_type = F_RDLCK,
-                             .l_start = (off_t)held->start,
-                             .l_len = (off_t)range_length(held->start, held->end)};
-        if (sys_fcntl(wider, F_OFD_SETLK, (long)&lock) < 0) {
-            hidden_close(wider);
-            return;
-        }
+    if (!take_ranges(owner, wider)) {
+        hidden_close(wider);
+        return;
     }
     int old = owner->hidden;
     owner->hidden = wider;
@@ -400,6 +407,18 @@ struct owner *describe_native_owner(struct room *room, struct description *d,
     struct owner *owner = atomic_load_explicit(&d->owners[class], memory_order_acquire);
     int lost;
     return owner ? owner : install(room, d, class, -1, d->access, false, &lost);
+}
+
+void describe_repair_again(struct owner *owner, int fd) {
+    struct flock all = {.l_type = F_UNLCK};
+    int hidden = open_private(fd, owner->access, owner->file->dev, owner->file->ino);
+    if (hidden < 0)
+        return;
+    sys_fcntl(fd, F_SETLK, (long)&all);
+    if (!take_ranges(owner, hidden))
+        owner_doubt(owner);
+    owner->hidden = hidden;
+    atomic_store(&owner->file->unrepaired, false);
 }
 
 void describe_give_up(struct room *room, struct description *d, struct owner *owner, int fd,

@@ -15,10 +15,14 @@ struct caller {
     const void *frame;
 };
 
+/* What to do with a descriptor that stands for no known description: nothing; make one if another
+ * one of its file is known; make one. */
+enum describing { DESCRIBE_KNOWN, DESCRIBE_BESIDE, DESCRIBE_ALWAYS };
+
 /* The description that this descriptor stands for. If it is not known yet it is looked for among
- * the descriptions of its file; with `make` a new one is made if it is none of them. NULL: not
- * known, cannot be known (no regular file, no memory), or no descriptor at all. */
-struct description *describe(struct room *room, int fd, bool make);
+ * the descriptions of its file. NULL: not known, cannot be known (no regular file, no memory), or
+ * no descriptor at all. */
+struct description *describe(struct room *room, int fd, enum describing how);
 
 /* The same before a lock: what the number stands for is looked at again. */
 struct description *describe_for_lock(struct room *room, int fd);
@@ -37,11 +41,20 @@ struct owner *describe_native_owner(struct room *room, struct description *descr
                                     enum owner_class class);
 
 /* A copy of a descriptor was made by dup and the like. */
-void describe_copy(int fd, int copy);
+void describe_copy_known(struct room *room, int fd, int copy);
+static inline void describe_copy(int fd, int copy) {
+    struct room *room = room_here();
+    if (__builtin_expect(room != NULL, 0))
+        describe_copy_known(room, fd, copy);
+}
 
 /* The file turned out not to bear description-owned locks: its locks are POSIX's from now on. */
 void describe_give_up(struct room *room, struct description *description, struct owner *owner,
                       int fd, const char *why, const struct caller *caller);
+
+/* The owner's locks became POSIX's for an exec that failed: takes them back to a private
+ * description, with an instant between. fd stands for one of its descriptions. */
+void describe_repair_again(struct owner *owner, int fd);
 
 /* Is there something to repair or to watch? False with locks=off. */
 bool describe_wanted(void);

@@ -103,7 +103,7 @@ bool enterable(int dir, const char *path, int flags, char *const envp[]) {
     else
         fd = dir == HANDOVER_SEARCH ? open_in_path(path)
                                     : sys_openat(dir, path, O_RDONLY | O_CLOEXEC, 0);
-    bool result = false;
+    bool result = fd < 0;
     for (int deep = 0; fd >= 0 && deep < SCRIPTS_DEEP; deep++) {
         bool script = interpreter_of(fd, interpreter, sizeof interpreter);
         result = !script && is_dynamic(fd) && !raises_privilege(fd);

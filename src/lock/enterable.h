@@ -6,8 +6,8 @@
 
 /* What exec would start: dynamically linked, of our class and machine, not raised in privilege,
  * with an environment that preloads the library. A script counts as its interpreter. dir may be
- * HANDOVER_SEARCH (handover.h): the path is looked up in the PATH of this process. False when it
- * cannot be told. Reads files; async-signal-safe. */
+ * HANDOVER_SEARCH (handover.h): the path is looked up in the PATH of this process. True when there
+ * is nothing that could be started: the exec will say so. Reads files; async-signal-safe. */
 bool enterable(int dir, const char *path, int flags, char *const envp[]);
 
 #endif

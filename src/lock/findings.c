@@ -65,8 +65,14 @@ static bool look_in(struct room *room, struct file *file, struct owner *owner, l
         model_confirm(room, owner, fd);
         held = owner->ranges.count ? look_at(&owner->ranges, range, type) : NULL;
     }
-    if (held)
+    if (held) {
+        /* The descriptor that the lock was taken through, if it still stands for the description.
+         */
+        const struct description *d = held->fd >= 0 ? room_description(room, held->fd) : NULL;
+        if (d && atomic_load(&d->owners[owner->class]) == owner)
+            fd = held->fd;
         *met = (struct met){*held, owner->number, fd, owner->hidden >= 0};
+    }
     closing_leave_owner(room, owner, turn);
     return held != NULL;
 }
@@ -173,13 +179,13 @@ static void fill_there(struct draft *draft, const struct met *met) {
 
 /* NULL where there is no memory: the finding is lost, the program goes on. */
 static struct draft *draft_begin(enum event_kind kind, enum event_action action,
-                                 const struct request *q, const struct file *file) {
+                                 const struct request *q, const struct file *file, int path_fd) {
     struct draft *draft = scratch_begin(sizeof *draft);
     if (!draft)
         return NULL;
     draft->event.kind = kind;
     draft->event.action = action;
-    fill_file(draft, q->fd, file);
+    fill_file(draft, path_fd, file);
     draft->range =
         (struct event_range){q->range.start, range_length(q->range.start, q->range.end),
                              q->type == RANGE_WRITE ? EVENT_LOCK_WRITE : EVENT_LOCK_READ};
@@ -195,7 +201,10 @@ static void draft_end(struct draft *draft) {
 
 void finding(enum event_kind kind, enum event_action action, const struct request *q,
              struct file *file, const struct met *there) {
-    struct draft *draft = draft_begin(kind, action, q, file);
+    /* The descriptor of a lost lock's other side is open; the one that was closed may be another
+     * file's. */
+    int path_fd = kind == EVENT_LOCK_LOST && there ? there->fd : q->fd;
+    struct draft *draft = draft_begin(kind, action, q, file, path_fd);
     if (!draft)
         return;
     if (there)
@@ -203,9 +212,35 @@ void finding(enum event_kind kind, enum event_action action, const struct reques
     draft_end(draft);
 }
 
+/* Linux shows them as "/memfd:NAME (deleted)" and "/DIR/#INODE (deleted)". */
+static bool never_had_a_name(const struct draft *draft) {
+    char anonymous[32];
+    struct text text;
+    const char *path = draft->file.path, *name = path ? strrchr(path, '/') : NULL;
+    if (!name || strncmp(path, "/memfd:", 7) == 0)
+        return true;
+    text_begin(&text, anonymous, sizeof anonymous);
+    text_add(&text, "/#");
+    text_add_decimal(&text, draft->file.ino);
+    text_add_char(&text, ' ');
+    return strncmp(name, anonymous, text.length) == 0;
+}
+
+void finding_stale(const struct request *q, struct description *d) {
+    if (!atomic_exchange(&d->gone, false))
+        return;
+    struct draft *draft = draft_begin(EVENT_STALE_LOCK, ACTION_GRANTED, q, d->file, q->fd);
+    if (!draft)
+        return;
+    if (never_had_a_name(draft))
+        scratch_end(draft, sizeof *draft);
+    else
+        draft_end(draft);
+}
+
 void finding_about_process(enum event_kind kind, enum event_action action, const struct request *q,
                            struct file *file, int pid, int64_t since_ns, const char *detail) {
-    struct draft *draft = draft_begin(kind, action, q, file);
+    struct draft *draft = draft_begin(kind, action, q, file, q->fd);
     if (!draft)
         return;
     draft->here.since = time_of(since_ns);
@@ -233,7 +268,7 @@ void finding_deadlock(const struct request *q, struct file *file, const struct w
                       enum event_action action) {
     bool alone = cycle->length == 1;
     struct draft *draft =
-        draft_begin(alone ? EVENT_SELF_DEADLOCK : EVENT_DEADLOCK, action, q, file);
+        draft_begin(alone ? EVENT_SELF_DEADLOCK : EVENT_DEADLOCK, action, q, file, q->fd);
     if (!draft)
         return;
     for (uint32_t i = 0; i < cycle->count; i++)

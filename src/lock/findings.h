@@ -46,6 +46,10 @@ bool find_overlap_locked(struct room *room, struct file *file, const struct owne
 void finding(enum event_kind kind, enum event_action action, const struct request *request,
              struct file *file, const struct met *there);
 
+/* A lock was granted on a file that had lost its name since it was opened. Told once for a
+ * description; files that never had one (memfd_create, O_TMPFILE) are not meant. */
+void finding_stale(const struct request *request, struct description *description);
+
 /* The other side is another process, of which only the pid is known (0: not even that). */
 void finding_about_process(enum event_kind kind, enum event_action action,
                            const struct request *request, struct file *file, int pid,

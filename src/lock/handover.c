@@ -215,6 +215,7 @@ static bool release_one(struct room *room, void *context, struct owner *owner) {
     (void)context;
     int hidden = owner->hidden;
     owner->hidden = -1;
+    owner->left = 1;
     atomic_store(&owner->file->unrepaired, true);
     hidden_close(hidden);
     return true;
@@ -274,7 +275,37 @@ static bool close_again(struct room *room, void *context, struct owner *owner) {
     return true;
 }
 
+/* One owner that was left to POSIX, kept in being for the caller; *fd is one of its descriptors. */
+static struct owner *next_left(struct room *room, int *fd) {
+    struct sys_sigset saved;
+    struct owner *found = NULL;
+    short_lock_take(&room->tables, &saved);
+    for (int bucket = 0; bucket < FILE_BUCKETS && !found; bucket++)
+        for (struct file *file = room->buckets[bucket]; file && !found; file = file->next)
+            for (struct description *d = file->descriptions; d && !found; d = d->next_in_file) {
+                struct owner *o = atomic_load(&d->owners[OWNER_RECORD]);
+                if (!o || !o->left || d->first_fd < 0 || !owner_pin(o))
+                    continue;
+                o->left = 0;
+                *fd = d->first_fd;
+                found = o;
+            }
+    short_lock_give(&room->tables, &saved);
+    return found;
+}
+
+static void take_back(struct room *room) {
+    struct owner *owner;
+    for (int fd; (owner = next_left(room, &fd));) {
+        describe_repair_again(owner, fd);
+        if (owner_leave(owner, TURN_GUEST))
+            closing_finish_owner(room, owner);
+    }
+}
+
 void handover_undo(struct handover *h) {
+    if (h->posix)
+        take_back(h->room);
     if (h->memory < 0)
         return;
     for_each_holder(h->room, close_again, NULL);

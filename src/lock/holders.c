@@ -1,5 +1,6 @@
 #include "lock/holders.h"
 
+#include "base/scratch.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "lock/hidden.h"
@@ -355,7 +356,7 @@ static pid_t find_published(const struct question *question) {
 
 /* ---- The search through /proc ---- */
 
-/* Too large for a handler's stack; a mapping of its own. */
+/* Too large for a handler's stack. */
 struct search {
     const struct question *question;
     uint32_t descriptors; /* looked at */
@@ -482,8 +483,7 @@ static pid_t search_all(struct search *search) {
 static pid_t find_in_proc(const struct question *question) {
     if (!atomic_load(&proc_is_ours))
         return -1;
-    struct search *search =
-        sys_mmap(sizeof *search, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct search *search = scratch_begin(sizeof *search);
     if (search == NULL)
         return -1;
     search->question = question;
@@ -494,7 +494,7 @@ static pid_t find_in_proc(const struct question *question) {
         struct answer answer = {.pid = pid, .fd = search->fd};
         remember(question, &answer);
     }
-    sys_munmap(search, sizeof *search);
+    scratch_end(search, sizeof *search);
     return pid > 0 ? pid : -1;
 }
 

@@ -32,6 +32,7 @@ static struct held held_by(const struct request *q) {
                          .since_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
                          .tid = owner_tid(),
                          .stack = stack_capture(q->caller->return_address, q->caller->frame),
+                         .fd = q->fd,
                          .type = (uint8_t)q->type};
 }
 
@@ -48,7 +49,7 @@ static void keep_account(const struct native *n) {
             n->unlock ? NULL : model_other_thread(n->owner, &q->range, q->type, owner_tid());
         if (other) {
             shared = true;
-            met = (struct met){.held = *other, .fd = q->fd};
+            met = (struct met){.held = *other, .fd = other->fd};
         }
         model_make_room(q->room, n->owner, &q->range);
         if (n->unlock) {
@@ -60,6 +61,8 @@ static void keep_account(const struct native *n) {
     }
     if (owner_leave(n->owner, turn))
         closing_finish_owner(q->room, n->owner);
+    if (!n->unlock && atomic_load(&n->description->gone))
+        finding_stale(q, n->description);
     if (shared)
         finding(EVENT_SHARED_DESCRIPTION, ACTION_GRANTED, q, n->description->file, &met);
 }
@@ -92,8 +95,8 @@ static bool begin(struct native *n, int fd, enum owner_class class, const struct
     n->request.room = n->unlock ? room_here() : room_begin();
     if (!n->request.room)
         return false;
-    n->description =
-        n->unlock ? describe(n->request.room, fd, false) : describe_for_lock(n->request.room, fd);
+    n->description = n->unlock ? describe(n->request.room, fd, DESCRIBE_KNOWN)
+                               : describe_for_lock(n->request.room, fd);
     if (!n->description)
         return false;
     n->owner = describe_native_owner(n->request.room, n->description, class);

@@ -38,6 +38,7 @@ struct held {
     int64_t since_ns;
     int32_t tid;
     uint32_t stack;
+    int32_t fd;   /* the descriptor that was used; says nothing about merging */
     uint8_t type; /* enum range_type */
 };
 

@@ -56,6 +56,7 @@ static struct held held_now(const struct request *q) {
                          .since_ns = coarse_now(),
                          .tid = owner_tid(),
                          .stack = stack_capture(q->caller->return_address, q->caller->frame),
+                         .fd = q->fd,
                          .type = (uint8_t)q->type};
 }
 
@@ -74,7 +75,7 @@ static void note_other_thread(const struct request *q, const struct owner *owner
     const struct held *other = model_other_thread(owner, &q->range, q->type, owner_tid());
     if (other) {
         out->other_thread = true;
-        out->met = (struct met){.held = *other, .fd = q->fd};
+        out->met = (struct met){.held = *other, .fd = other->fd};
     }
 }
 
@@ -167,6 +168,8 @@ static int set_lock(struct request *q, struct description *d, struct owner *owne
         wait_holds_changed(q->room, out.met.held.tid);
         finding(EVENT_SHARED_DESCRIPTION, ACTION_GRANTED, q, d->file, &out.met);
     }
+    if (__builtin_expect(atomic_load_explicit(&d->gone, memory_order_relaxed), 0))
+        finding_stale(q, d);
     return check_still_open(q, d, owner);
 }
 
@@ -217,6 +220,20 @@ static int unlock(struct request *q, struct description *d, struct owner *owner)
         finding(EVENT_FOREIGN_UNLOCK, met.hidden ? ACTION_KEPT : ACTION_LOST, q, file, &met);
         if (owner->hidden < 0)
             unlock_others(q, file, owner);
+    }
+    return result;
+}
+
+/* The description holds nothing; only POSIX, where the file is left to it, unlocks others' locks.
+ */
+static int unlock_without(struct request *q, struct description *d) {
+    struct flock lock = kernel_lock(F_UNLCK, &q->range);
+    struct met met;
+    bool foreign = find_overlap(q->room, d->file, NULL, &q->range, &met);
+    int result = sys_fcntl(q->fd, F_SETLK, (long)&lock);
+    if (result == 0 && foreign) {
+        finding(EVENT_FOREIGN_UNLOCK, met.hidden ? ACTION_KEPT : ACTION_LOST, q, d->file, &met);
+        unlock_others(q, d->file, NULL);
     }
     return result;
 }
@@ -308,9 +325,9 @@ static int lock_or_wait(struct request *q, bool wait) {
 
 static int unlock_if_known(struct request *q) {
     for (int tries = 0; tries < 16; tries++) {
-        struct description *d = describe(q->room, q->fd, false);
+        struct description *d = describe(q->room, q->fd, DESCRIBE_BESIDE);
         struct owner *owner = d ? atomic_load(&d->owners[OWNER_RECORD]) : NULL;
-        int result = owner ? unlock(q, d, owner) : REQUEST_PASS;
+        int result = !d ? REQUEST_PASS : owner ? unlock(q, d, owner) : unlock_without(q, d);
         if (result != -ESRCH)
             return result;
     }
@@ -334,7 +351,7 @@ int request_record_lock_checked(int fd, int cmd, struct flock *lock, const struc
         return result == -ESPIPE || result == -EBADF ? REQUEST_PASS : result;
     q.type = lock->l_type == F_WRLCK ? RANGE_WRITE : RANGE_READ;
     if (cmd == F_GETLK)
-        return query(&q, describe(q.room, fd, true), lock, lock->l_type);
+        return query(&q, describe(q.room, fd, DESCRIBE_ALWAYS), lock, lock->l_type);
     return locks ? lock_or_wait(&q, cmd == F_SETLKW) : unlock_if_known(&q);
 }
 

@@ -2,6 +2,8 @@
 
 #include "base/owner.h"
 #include "lock/hidden.h"
+#include "lock/holders.h"
+#include "lock/waiters.h"
 #include "report/log.h"
 
 #include <errno.h>
@@ -36,7 +38,7 @@ static size_t room_size;
 
 struct room *room_begin(void) {
     struct room *room = room_here();
-    if (room || atomic_load(&room_foreign))
+    if (room || atomic_load(&room_foreign) || owner_is_guest())
         return atomic_load(&room_foreign) ? NULL : room;
     room = atomic_load(&room_mapped);
     if (!room) {
@@ -80,6 +82,8 @@ void room_after_fork_child(bool shares_files) {
     hidden_after_fork_child(shares_files);
     if (shares_files)
         atomic_store(&room_foreign, true);
+    holders_after_fork();
+    waiters_after_fork();
     log_after_fork();
 }
 

@@ -25,6 +25,7 @@
 #ifndef RACESHIM_LOCK_ROOM_H
 #define RACESHIM_LOCK_ROOM_H
 
+#include "base/owner.h"
 #include "base/rules.h"
 #include "base/settings.h"
 #include "base/short_lock.h"
@@ -50,6 +51,7 @@ struct owner {
     uint8_t class;
     uint8_t access;        /* O_RDONLY, O_WRONLY, O_RDWR of the hidden descriptor */
     uint8_t shared;        /* belongs to the process: every description of the file uses it */
+    uint8_t left;          /* became POSIX's for an exec that may yet fail */
     uint32_t number;       /* tells owners apart, also after reuse */
     uint32_t descriptions; /* guarded by tables */
     struct file *file;
@@ -65,6 +67,7 @@ struct description {
     int first_fd; /* head of the list through slots; -1 none */
     uint32_t fds;
     uint8_t access;
+    _Atomic bool gone; /* the file had no name any more, and nobody was told yet */
 };
 
 /* One file, by device and inode, for as long as a description of it is known. */
@@ -123,7 +126,7 @@ extern _Atomic bool room_foreign; /* shares its parent's descriptors: everything
 struct room *room_reborn(struct room *room);
 static inline struct room *room_here(void) {
     struct room *room = atomic_load_explicit(&room_mapped, memory_order_acquire);
-    if (__builtin_expect(room == NULL, 1))
+    if (__builtin_expect(room == NULL, 1) || owner_is_guest())
         return NULL;
     if (__builtin_expect(!atomic_load_explicit(&room->alive, memory_order_relaxed), 0))
         return room_reborn(room);

@@ -260,6 +260,11 @@ static bool is_stale(const struct waiting *w) {
     return other;
 }
 
+static void report_stale(const struct waiting *w) {
+    atomic_store(&w->description->gone, true);
+    finding_stale(w->request, w->description);
+}
+
 static void report_end(const struct waiting *w, int result, int64_t began, pid_t holder) {
     struct file *file = w->description->file;
     int64_t lasted = now(CLOCK_MONOTONIC) - began;
@@ -273,7 +278,7 @@ static void report_end(const struct waiting *w, int result, int64_t began, pid_t
         finding_about_process(EVENT_LONG_WAIT, ACTION_WAITED, w->request, file, holder, since,
                               "the wait lasted longer than the limit that wait-warn sets");
     if (result == 0 && is_stale(w))
-        finding(EVENT_STALE_LOCK, ACTION_GRANTED, w->request, file, NULL);
+        report_stale(w);
 }
 
 /* ---- The whole ---- */

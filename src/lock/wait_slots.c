@@ -404,17 +404,17 @@ static void enter_slot(struct slot_reader *r, uint32_t slot) {
 void slots_reader_begin(struct slot_reader *reader, uint32_t slot, uint64_t dev, uint64_t ino) {
     reader->dev = dev;
     reader->ino = ino;
-    reader->steps = 0;
+    reader->slots = 0;
     enter_slot(reader, slot);
 }
 
-/* The next group on the wanted file, in this slot or those that continue it. No more steps than all
- * the slots could have groups: what links them may be anything. */
+/* The next group on the wanted file, in this slot or those that continue it. */
 static bool next_group(struct slot_reader *r) {
-    while (r->words != NULL && r->steps++ < SHARED_WAITERS * (WORDS / GROUP_WORDS)) {
+    while (r->words != NULL) {
         if (r->at + GROUP_WORDS + HOLD_WORDS > r->used) {
             uint32_t next = (uint32_t)(word_at(r, LINK_AT) >> 32);
-            enter_slot(r, next - 1);
+            /* No more slots than there are: what links them may be anything. */
+            enter_slot(r, ++r->slots < SHARED_WAITERS ? next - 1 : SHARED_WAITERS);
             continue;
         }
         uint64_t last = word_at(r, r->at + 3);

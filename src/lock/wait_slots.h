@@ -102,8 +102,8 @@ struct slot_reader {
     const _Atomic uint64_t *words; /* NULL: at the end */
     uint32_t used;                 /* words of this slot */
     uint32_t at;
-    uint32_t left; /* in this group */
-    uint32_t steps;
+    uint32_t left;  /* in this group */
+    uint32_t slots; /* gone through */
     struct wait_hold group;
 };
 void slots_reader_begin(struct slot_reader *reader, uint32_t slot, uint64_t dev, uint64_t ino);

@@ -1,11 +1,13 @@
 #include "lock/waiters.h"
 
+#include "base/scratch.h"
 #include "base/sys.h"
 #include "lock/holders.h"
 #include "lock/wait_slots.h"
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 _Atomic uint32_t wait_published;
 
@@ -141,7 +143,7 @@ struct refuted {
     struct wait_hold hold;
 };
 
-/* Too large for a handler's stack; a mapping of its own. */
+/* Too large for a handler's stack. */
 struct search {
     struct wait_graph_scratch scratch;
     uint32_t path[SHARED_WAITERS];
@@ -189,15 +191,17 @@ static bool is_refuted(const struct search *search, uint32_t waiter, const struc
     return false;
 }
 
+static bool may_block(const struct search *search, uint32_t waiter) {
+    uint32_t bit = slot_file_bit(search->want.dev, search->want.ino);
+    return slot_may_be_on(search->words[waiter], bit);
+}
+
 /* The index-th hold on the file that is wanted now: others block nobody. */
 static bool next_hold(struct search *search, uint32_t waiter, uint32_t index,
                       struct wait_hold *hold) {
     const struct wait_lock *want = &search->want;
-    if (index == 0) {
-        if (!slot_may_be_on(search->words[waiter], slot_file_bit(want->dev, want->ino)))
-            return false;
+    if (index == 0)
         slots_reader_begin(&search->reader, search->slots[waiter], want->dev, want->ino);
-    }
     do
         if (!slots_reader_next(&search->reader, hold))
             return false;
@@ -208,12 +212,14 @@ static bool next_hold(struct search *search, uint32_t waiter, uint32_t index,
 static bool graph_hold(void *context, uint32_t waiter, uint32_t index, struct wait_lock *hold) {
     struct search *search = context;
     struct wait_hold found;
-    bool more = next_hold(search, waiter, index, &found);
-    if ((more || index != 0) && !is_unchanged(search, waiter))
+    if (!may_block(search, waiter))
         return false;
-    if (more)
-        *hold = found.lock;
-    return more;
+    bool more = next_hold(search, waiter, index, &found);
+    /* What was read, and that there is no more, is true only if nobody wrote meanwhile. */
+    if (!is_unchanged(search, waiter) || !more)
+        return false;
+    *hold = found.lock;
+    return true;
 }
 
 /* Takes down who waits. False: the one who asks does not. */
@@ -347,8 +353,17 @@ static bool doom(struct search *search) {
                                           slot_turned(waiting, SLOT_DOOMED));
 }
 
+/* Holds that are told anew while they are read make a search worthless; it is tried this often, and
+ * for this long. */
 #define SEARCH_ROUNDS 300
+#define SEARCH_NS (20 * INT64_C(1000000))
 #define SEARCH_BURIAL_ROUND 50
+
+static int64_t now(void) {
+    struct timespec time = {0};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
 
 /* Looks until there is no cycle, or until one that was found again under the referee is confirmed.
  */
@@ -356,7 +371,8 @@ static bool search_for_cycle(struct search *search, uint32_t start, struct wait_
     bool deciding = false;
     bool referee = false;
     bool found = false;
-    for (int round = 0; round < SEARCH_ROUNDS && !found; round++) {
+    int64_t end = now() + SEARCH_NS;
+    for (int round = 0; !found && (round < SEARCH_ROUNDS || now() < end); round++) {
         bool waits = begin_search(search, start);
         int length = 0;
         if (waits)
@@ -416,11 +432,10 @@ bool wait_scan(const struct wait_ticket *ticket, struct wait_cycle *cycle) {
     uint32_t start = ticket->place - 1;
     sys_block_signals(&saved);
     if (is_blocked_by_waiter(start)) {
-        struct search *search =
-            sys_mmap(sizeof *search, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        struct search *search = scratch_begin(sizeof *search);
         if (search != NULL) {
             found = search_for_cycle(search, start, cycle);
-            sys_munmap(search, sizeof *search);
+            scratch_end(search, sizeof *search);
         }
     }
     sys_restore_signals(&saved);
