@@ -94,7 +94,7 @@ JSON_READER bool json_read_string(struct json_reader *r, char *out, size_t size,
     if (!json_take(r, "\""))
         return false;
     while (r->at < r->end && *r->at != '"') {
-        uint32_t c;
+        uint32_t c = 0;
         char bytes[4];
         if (json_take(r, "\\") ? !json_escape(r, &c) : !json_plain_character(r, &c))
             return false;
