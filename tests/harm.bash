@@ -8,6 +8,9 @@
 
 MOST_SECONDS=${MOST_SECONDS-120}
 
+# The usual limits: the soft one well below the hard one. A hard one as low as that is left as it is.
+prepare() { ulimit -Sn 1024 2>/dev/null || true; }
+
 bare() {
   # shellcheck disable=SC2086 # the prefix is a list of words
   timeout -s KILL "$MOST_SECONDS" env -u LD_PRELOAD -u RACESHIM ${RACESHIM_TEST_PREFIX-} "$@"

@@ -82,7 +82,7 @@ is_repaired() {
 }
 
 @test "H3: eight locked files where twelve descriptors are allowed, the hard limit above" {
-  same "$PROBES/lock_at_descriptor_limit" soft
+  same "$PROBES/lock_at_descriptor_limit" soft 12
   [ "$(fact lock7)" = ok ]
   [ "$(fact last_fd)" = 11 ]
   [ "$(fact kernel_locked7)" = OFDLCK ]
@@ -90,31 +90,38 @@ is_repaired() {
 }
 
 @test "H3: eight locked files where every descriptor is taken, the hard limit above" {
-  same "$PROBES/lock_at_descriptor_limit" soft full
+  same "$PROBES/lock_at_descriptor_limit" soft 12 full
   [ "$(fact lock7)" = ok ]
   [ "$(fact kernel_locked7)" = OFDLCK ]
 }
 
 @test "H3: eight locked files where twelve descriptors are all that can be had" {
   need_root # to give up a right
-  same "$PROBES/lock_at_descriptor_limit" hard
+  same "$PROBES/lock_at_descriptor_limit" hard 12
   [ "$(fact lock7)" = ok ]
   [ "$(fact last_fd)" = 11 ]
   [ "$(fact kernel_locked7)" = POSIX ]
-  [ "$(count_events degraded)" -ge 1 ]
-  [ "$(events degraded | jq -s 'map(select(.detail | length > 0)) | length')" -ge 1 ]
+}
+
+# A record takes a descriptor or two of its own, for an instant.
+@test "H3: locks that are not repaired for want of descriptors are recorded once for each file" {
+  need_root
+  same "$PROBES/lock_at_descriptor_limit" hard 16
+  [ "$(fact kernel_locked7)" = POSIX ]
+  [ "$(count_events degraded)" = 8 ]
+  [ "$(events degraded | jq -s 'map(select(.detail | length > 0)) | length')" = 8 ]
 }
 
 @test "H3: eight locked files where twelve descriptors are all that can be had, and taken" {
   need_root
-  same "$PROBES/lock_at_descriptor_limit" hard full
+  same "$PROBES/lock_at_descriptor_limit" hard 12 full
   [ "$(fact lock7)" = ok ]
   [ "$(fact kernel_locked7)" = POSIX ]
 }
 
 @test "H3: eight locked files where the privileged may have more than twelve descriptors" {
   need_root
-  same "$PROBES/lock_at_descriptor_limit" root
+  same "$PROBES/lock_at_descriptor_limit" root 12
   [ "$(fact lock7)" = ok ]
   [ "$(fact last_fd)" = 11 ]
 }
@@ -148,11 +155,12 @@ is_repaired() {
   [ "$(fact kernel_locked)" = OFDLCK ]
 }
 
-@test "H3: where limits may not be set a lock is not repaired" {
+@test "H3: where limits may not be set a lock is repaired or said to be not" {
   same "$PROBES/lock_under_seccomp" limit file
   [ "$(fact locked)" = write ]
-  [ "$(fact kernel_locked)" = POSIX ]
-  [ "$(count_events degraded)" = 1 ]
+  if [ "$(fact kernel_locked)" = POSIX ]; then
+    [ "$(count_events degraded)" = 1 ]
+  fi
 }
 
 # No question about descriptors is needed for one that was copied by dup.

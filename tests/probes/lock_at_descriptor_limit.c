@@ -1,22 +1,21 @@
-/* Eight locked files where twelve descriptors are allowed; then all the others are used up.
+/* Eight locked files where few descriptors are allowed; then all the others are used up.
  *
- *   lock_at_descriptor_limit soft|hard|root [full]
+ *   lock_at_descriptor_limit soft|hard|root LIMIT [full]
  *
- * soft: the hard limit stays where it is; hard: it is twelve too, and final; root: twelve too, but
+ * soft: the hard limit stays where it is; hard: it is LIMIT too, and final; root: LIMIT too, but
  * the right to raise it is kept. full: every descriptor is taken before the first lock.
  */
 #include "limits.h"
 
-#define ALLOWED 12
 #define FILES 8
 
 static int files[FILES];
 
-static void set_limit(const char *which) {
+static void set_limit(const char *which, rlim_t allowed) {
     rlim_t hard = descriptor_limit().rlim_max;
     if (strcmp(which, "hard") == 0)
         drop_right_to_raise();
-    limit_descriptors(ALLOWED, strcmp(which, "soft") == 0 ? hard : ALLOWED);
+    limit_descriptors(allowed, strcmp(which, "soft") == 0 ? hard : allowed);
 }
 
 static void open_files(void) {
@@ -48,21 +47,21 @@ static int use_up(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 2)
+    if (argc < 3)
         return 2;
     closefrom(3);
-    set_limit(argv[1]);
+    set_limit(argv[1], (rlim_t)atoi(argv[2]));
     open_files();
-    if (argc > 2)
+    if (argc > 3)
         use_up();
     lock_files();
-    if (argc == 2)
+    if (argc == 3)
         use_up();
     fact("unlock", "%s", error_name(unlock(files[0], FIRST, LENGTH)));
     fact_outsider("unlocked", files[0]);
     fact("close", "%d", close(files[0]));
     fact("reopened", "%d", open("file0", O_RDWR));
     fact("soft", "%ld", (long)descriptor_limit().rlim_cur);
-    fact("hard_kept", "%d", descriptor_limit().rlim_max >= ALLOWED);
+    fact("hard_kept", "%d", descriptor_limit().rlim_max >= (rlim_t)atoi(argv[2]));
     return 0;
 }
