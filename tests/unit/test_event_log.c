@@ -1,4 +1,5 @@
 /* Findings become records: whole lines, right counts, and no harm to the program. */
+#define _GNU_SOURCE
 #include "check.h"
 #include "json_reader.h"
 

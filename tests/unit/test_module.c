@@ -1,4 +1,5 @@
 /* From an address to the object that it lies in. */
+#define _GNU_SOURCE
 #include "check.h"
 
 #include "report/module.h"

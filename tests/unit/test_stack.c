@@ -1,6 +1,7 @@
 /* Stacks: each kept once, the right one for each caller, on whatever stack and in whatever context.
  *
  * The oracle is glibc's backtrace(3), which shares nothing with the cache. */
+#define _GNU_SOURCE
 #include "check.h"
 
 #include "report/stack.h"
