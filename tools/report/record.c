@@ -33,7 +33,7 @@ static char *repair_utf8(const char *bytes, size_t length, size_t *repaired) {
         if (size > 0) {
             end = mempcpy(end, bytes + i, size);
         } else {
-            end = stpcpy(end, REPLACEMENT);
+            end = mempcpy(end, REPLACEMENT, sizeof REPLACEMENT - 1);
             size = 1;
         }
     }
@@ -78,7 +78,7 @@ static int unicode_escape(const char *text, const char *end) {
 }
 
 /* Gives each lone \udcXX a partner, so that both are the character RAW_BYTE + XX: jansson refuses
- * halves of pairs. target has room for twice the length. */
+ * halves of pairs. target has room for twice the length and a NUL. */
 static size_t pair_raw_bytes(char *target, const char *bytes, size_t length) {
     const char *end = bytes + length;
     char *to = target;
@@ -142,7 +142,7 @@ enum record_fault record_read(const char *bytes, size_t length, json_t **record)
     if (!is_utf8(bytes, length))
         bytes = repaired = repair_utf8(bytes, length, &length);
     if (memmem(bytes, length, "\\ud", 3) || memmem(bytes, length, "\\uD", 3)) {
-        paired = must_allocate(NULL, length, 2);
+        paired = must_allocate(NULL, length + 1, 2);
         length = pair_raw_bytes(paired, bytes, length);
         bytes = paired;
     }

@@ -1,0 +1,198 @@
+/* What shim-report makes of one line: records, damage, and text that must do no harm. Every line is
+ * read from memory of exactly its size, so that a sanitizer sees a step beyond. */
+#define _GNU_SOURCE
+#include "../../tools/common/output.h"
+#include "../../tools/report/record.h"
+
+#include "check.h"
+
+#include <stdlib.h>
+
+static enum record_fault read_bytes(const char *bytes, size_t length, json_t **record) {
+    char *exact = malloc(length ? length : 1);
+    memcpy(exact, bytes, length);
+    enum record_fault fault = record_read(exact, length, record);
+    free(exact);
+    return fault;
+}
+
+/* The record of a line, as it is printed; "" if it is none. */
+static char *printed(const char *line) {
+    json_t *record;
+    if (read_bytes(line, strlen(line), &record) != RECORD_GOOD)
+        return strdup("");
+    char *text = record_print(record);
+    json_decref(record);
+    return text;
+}
+
+#define CHECK_PRINTED(line, wanted)                                                                \
+    do {                                                                                           \
+        char *text = printed(line);                                                                \
+        CHECK_STR(text, wanted);                                                                   \
+        free(text);                                                                                \
+    } while (0)
+
+#define SAME(line) CHECK_PRINTED(line, line)
+
+TEST("R4: a record comes out as it went in, with fields that are not known") {
+    SAME("{\"v\":1,\"kind\":\"k\",\"new\":[1,{\"a\":null}],\"count\":3}");
+    SAME("{\"v\":1,\"kind\":\"k\",\"path\":\"/a\\udcff\\udc80/b\"}");
+    SAME("{\"v\":1,\"kind\":\"k\",\"path\":\"\\\\udcff\"}");
+    CHECK_PRINTED("{\"v\":1,\"kind\":\"k\",\"count\":7    }",
+                  "{\"v\":1,\"kind\":\"k\",\"count\":7}");
+    CHECK_PRINTED("{\"v\":1,\"kind\":\"k\",\"ino\":18446744073709551615}",
+                  "{\"v\":1,\"kind\":\"k\",\"ino\":\"18446744073709551615\"}");
+    CHECK_PRINTED("{\"v\":1,\"kind\":\"k\",\"a\":\"\xff\xc3\"}",
+                  "{\"v\":1,\"kind\":\"k\",\"a\":\"\\uFFFD\\uFFFD\"}");
+    CHECK_PRINTED("{\"v\":1,\"kind\":\"k\",\"a\":\"<\x7f&>\"}",
+                  "{\"v\":1,\"kind\":\"k\",\"a\":\"\\u003c\\u007f\\u0026\\u003e\"}");
+}
+
+TEST("R4: what is no record is told from what is one of a newer version") {
+    static const char *const broken[] = {
+        "",          "{",         "}",           "[]",       "7",      "{}",
+        "\xff",      "\xe2\x80",  "\\udc80",     "\\ud8",    "\\",     "\"",
+        "{\"v\":1}", "{\"v\":0}", "{\"v\":\"1a", "{\"v\":9", "1e9999", "99999999999999999999",
+    };
+    json_t *record;
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        if (read_bytes(broken[i], strlen(broken[i]), &record) != RECORD_BROKEN)
+            CHECK_FAILED("taken for a record: %s", broken[i]);
+    }
+    const char *newer = "{\"v\":2,\"kind\":\"k\"}";
+    CHECK_EQ(read_bytes(newer, strlen(newer), &record), RECORD_NEWER);
+}
+
+static const char seed_record[] =
+    "{\"v\":1,\"count\":1           ,\"kind\":\"self-lock\",\"severity\":\"warning\","
+    "\"time\":\"2026-11-23T12:00:01.5Z\",\"id\":\"00000000000000aa\",\"exe\":\"/b\\udcffin/"
+    "p\\\\q\","
+    "\"file\":{\"path\":\"/t/\\udce9\\ud83d\\ude00x\",\"dev\":1,\"ino\":18446744073709551615},"
+    "\"here\":{\"pid\":7,\"stack\":[{\"module\":\"/p\",\"offset\":\"0x10\"}]}}";
+
+static unsigned random_state;
+static unsigned random_below(unsigned limit) {
+    random_state = random_state * 1664525u + 1013904223u;
+    return (random_state >> 8) % limit;
+}
+
+/* Returns the length of a damaged copy of the seed. */
+static size_t damage(char *line) {
+    static const char *const pieces[] = {
+        "\\u",      "\\udc80", "\\ud83d",       "\"", "\\", "{", "]", "\xff",
+        "\xe2\x80", "9",       "\\udbff\\udf80"};
+    size_t length = sizeof seed_record - 1;
+    memcpy(line, seed_record, length);
+    for (unsigned n = random_below(6); n > 0; n--) {
+        const char *piece = pieces[random_below(sizeof pieces / sizeof *pieces)];
+        size_t at = random_below((unsigned)length);
+        size_t size = strlen(piece) < length - at ? strlen(piece) : length - at;
+        memcpy(line + at, piece, size);
+        if (random_below(8) == 0)
+            length = at + 1;
+    }
+    return length;
+}
+
+TEST("R4: damaged records do no harm, and what is read of them is printed as ASCII") {
+    unsigned read = 0;
+    random_state = 1;
+    for (unsigned round = 0; round < 20000; round++) {
+        char line[sizeof seed_record];
+        json_t *record;
+        size_t length = damage(line);
+        if (read_bytes(line, length, &record) != RECORD_GOOD)
+            continue;
+        char *text = record_print(record);
+        for (const char *at = text; *at; at++) {
+            if (*at < ' ' || *at == 0x7f)
+                CHECK_FAILED("round %u printed byte %d", round, *at);
+        }
+        read++;
+        free(text);
+        json_decref(record);
+    }
+    CHECK(read > 1000);
+}
+
+TEST("I3: times are read to the nanosecond, and nothing else is taken for one") {
+    static const struct {
+        const char *text;
+        uint64_t ns; /* 0: none */
+    } table[] = {
+        {"1970-01-01T00:00:01Z", 1000000000},
+        {"1970-01-01T00:00:00.5Z", 500000000},
+        {"1970-01-02T00:00:00.000000001Z", 86400000000001},
+        {"1970-01-01T00:00:00.0000000019Z", 1},
+        {"2026-11-23T12:00:00.123456789Z", 1795435200123456789},
+        {"2026-11-23T12:00:00", 0},
+        {"2026-11-23T12:00:00+01:00", 0},
+        {"2026-11-23 12:00:00Z", 0},
+        {"2026-11-23T12:00:00.5", 0},
+        {"2026-11-23T12:00:00.5xZ", 0},
+        {"yesterday", 0},
+        {"", 0},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        uint64_t ns = 0;
+        bool is_time = record_time(table[i].text, strlen(table[i].text), &ns);
+        if (is_time != (table[i].ns != 0) || (is_time && ns != table[i].ns))
+            CHECK_FAILED("%s is %d, %llu", table[i].text, is_time, (unsigned long long)ns);
+    }
+}
+
+/* What output_text makes of the bytes. */
+static char *shown(const char *bytes, size_t length, size_t limit, bool utf8) {
+    char *text = NULL;
+    size_t size;
+    FILE *memory = open_memstream(&text, &size);
+    struct output output = {.file = memory, .utf8 = utf8, .columns = 80, .rows = 24};
+    output_text(&output, bytes, length, limit);
+    fclose(memory);
+    return text;
+}
+
+#define CHECK_SHOWN(bytes, limit, utf8, wanted)                                                    \
+    do {                                                                                           \
+        char *text = shown(bytes, sizeof bytes - 1, limit, utf8);                                  \
+        CHECK_STR(text, wanted);                                                                   \
+        free(text);                                                                                \
+    } while (0)
+
+TEST("R2: text of others is shown without what drives a terminal or forges a line") {
+    CHECK_SHOWN("plain /text", 0, true, "plain /text");
+    CHECK_SHOWN("a\nb\033[2J\r\t\0\x7f\\", 0, true, "a\\x0ab\\x1b[2J\\x0d\\x09\\x00\\x7f\\\\");
+    CHECK_SHOWN("\xff\xc3\x28\xed\xa0\x80\xf4\x90\x80\x80", 0, true,
+                "\\xff\\xc3(\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80");
+    CHECK_SHOWN("caf\xc3\xa9 \xf0\x9f\x98\x80", 0, true, "caf\xc3\xa9 \xf0\x9f\x98\x80");
+    CHECK_SHOWN("caf\xc3\xa9", 0, false, "caf\\u{e9}");
+    CHECK_SHOWN("\xc2\x9b\xe2\x80\xae\xe2\x80\xa8\xef\xbb\xbf", 0, true,
+                "\\u{9b}\\u{202e}\\u{2028}\\u{feff}");
+    CHECK_SHOWN("\xf4\x8f\xbe\x80\xf4\x8f\xbf\xbf", 0, true, "\\x80\\xff");
+}
+
+TEST("R2: long text is cut in the middle, between characters") {
+    CHECK_SHOWN("0123456789", 10, true, "0123456789");
+    CHECK_SHOWN("0123456789abcdef", 9, true, "012...abcdef");
+    CHECK_SHOWN("\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", 9, true,
+                "\xc3\xa9...\xc3\xa9\xc3\xa9\xc3\xa9");
+}
+
+TEST("I1: the rows of a line on a terminal are counted without its colours") {
+    struct output output = {.columns = 10, .rows = 24};
+    static const struct {
+        const char *text;
+        unsigned rows;
+    } table[] = {
+        {"short\n", 1},
+        {"0123456789\n", 1},
+        {"0123456789a\n", 2},
+        {"\033[1;31m0123456789\033[0m\n", 1},
+        {"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\n", 1},
+        {"012345678901234567890\n", 3},
+        {"a\nb\n", 2},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        CHECK_EQ(output_rows(&output, table[i].text, strlen(table[i].text)), table[i].rows);
+}
