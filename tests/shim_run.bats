@@ -377,6 +377,8 @@ at_terminal() { TERM=xterm script -qec "$1" /dev/null >screen 2>&1 3>&-; }
   env -i "${given[@]:0:9}" env -0 >bare
   env -i "${given[@]:0:9}" "$SHIM_RUN" env -0 | grep -azvE '^(LD_PRELOAD|RACESHIM)=' >shimmed
   cmp bare shimmed
+  env -i "$SHIM_RUN" "$(command -v env)" -0 | grep -azvE '^(LD_PRELOAD|RACESHIM)=' >shimmed || true
+  [ ! -s shimmed ]
 }
 
 @test "E8: the library comes after what others put into LD_PRELOAD, and once" {

@@ -12,6 +12,9 @@
 /* The kernel takes no string longer than 32 pages at exec. */
 #define GIVEN_MAX (120 * 1024)
 
+/* The first line: tells an environment without entries from one that could not be read. */
+#define MARK ":"
+
 static void *must(void *memory) {
     if (!memory)
         fail("out of memory");
@@ -35,8 +38,8 @@ void environment_print(const char *pid) {
     char *bytes = read_given(path, &length);
     if (!bytes)
         return;
-    char *text = must(malloc(3 * length + 1));
-    char *end = text;
+    char *text = must(malloc(3 * length + 3));
+    char *end = stpcpy(text, MARK "\n");
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)bytes[i];
         if (byte == '\0')
@@ -91,14 +94,14 @@ static void append(char ***environment, char *entry) {
 char **environment_given(void) {
     const char *given = getenv(ENVIRONMENT_GIVEN);
     char **environment = must(calloc(1, sizeof *environment));
-    if (!given || !*given) {
+    if (!given || strncmp(given, MARK, sizeof MARK - 1) != 0) {
         for (char **entry = environ; *entry; entry++) {
             if (strncmp(*entry, ENVIRONMENT_GIVEN "=", sizeof ENVIRONMENT_GIVEN) != 0)
                 append(&environment, *entry);
         }
         return environment;
     }
-    char *text = must(strdup(given));
+    char *text = must(strdup(given + sizeof MARK - 1));
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
         decode(line);
         append(&environment, line);
