@@ -209,6 +209,39 @@ b1 get A 1: write 1 1 by a
 END
 }
 
+@test "L4: F_GETLK names the holder of the range that it reports when readers overlap" {
+  local told='a1 open A file
+b1 open A file
+b1 open B file
+c1 open A file
+a1 lock A 5 0 read
+b1 lock A 0 100 read
+c1 get A 6 2
+b1 get B 200
+b1 get B 6 2
+a1 get A 6 2
+b1 get A 6 2'
+  local expected='c1 get A 6 2: read 5 0 by a
+b1 get B 200: read 5 0 by a
+b1 get B 6 2: read 5 0 by a
+a1 get A 6 2: read 0 100 by b
+b1 get A 6 2: read 5 0 by a'
+  script bare a1 b1 c1 <<<"$told"
+  diff <(echo "$expected") <(grep get <<<"$output")
+  script shimmed a1 b1 c1 <<<"$told"
+  diff <(echo "$expected") <(grep get <<<"$output")
+}
+
+@test "L4: F_GETLK on free bytes changes l_type and nothing else" {
+  run bare "$PROBES/ask_free_bytes" file
+  [ "$status" -eq 0 ]
+  local bare_output=$output
+  [ "$(fact never_locked_stack_fcntl)" = "0 type=2 whence=1 start=3 len=-2 pid=4711" ]
+  run shimmed "$PROBES/ask_free_bytes" file
+  [ "$status" -eq 0 ]
+  answers "$bare_output"
+}
+
 @test "L4: F_GETLK names an outsider that holds a POSIX lock" {
   start outside bare a1
   say outside "a1 open A file"

@@ -430,8 +430,8 @@ static void compare(int index, const struct step *step, const struct answer *exp
 
 /* ---- one step ---- */
 
-/* How the oracle answers F_SETLK or F_GETLK. OFD commands want no l_pid; since Linux 6.6
- * F_OFD_GETLK takes F_UNLCK, which F_GETLK does not. */
+/* How the oracle answers F_SETLK or F_GETLK. OFD commands want no l_pid; and F_GETLK, unlike
+ * F_OFD_GETLK, takes no F_UNLCK since Linux 6.6 and looks at the type before the range. */
 static struct answer ask_oracle(const struct step *step, int command, short whence, int64_t start) {
     int fd = oracle[step->description][step->copy];
     const struct flock given = {
@@ -439,7 +439,7 @@ static struct answer ask_oracle(const struct step *step, int command, short when
     struct answer answer = {.lock = given};
     int ofd = command == F_GETLK ? F_OFD_GETLK : F_OFD_SETLK;
     int result = sys_fcntl(fd, ofd, (long)&answer.lock);
-    if (command == F_GETLK && step->type == F_UNLCK && result != -EBADF) {
+    if (command == F_GETLK && step->type != F_RDLCK && step->type != F_WRLCK && result != -EBADF) {
         answer.lock = given;
         result = -EINVAL;
     }
