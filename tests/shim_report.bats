@@ -161,7 +161,7 @@ complains() {
 @test "I1: a wrong option is one clear message and status 2" {
   complains "session directory is missing" "$SHIM_REPORT"
   complains "unrecognized option" "$SHIM_REPORT" --frobnicate "$SESSION" || [[ $stderr == *frobnicate* ]]
-  complains "formats are text and json" "$SHIM_REPORT" --format=html "$SESSION"
+  complains "formats are: text json" "$SHIM_REPORT" --format=html "$SESSION"
   complains "from 1 to 255" "$SHIM_REPORT" --exit-code=300 "$SESSION"
   complains "'self-luck' is no kind" "$SHIM_REPORT" --fail-on=self-luck "$SESSION"
   complains "a time like" "$SHIM_REPORT" --since=yesterday "$SESSION"

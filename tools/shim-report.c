@@ -69,7 +69,7 @@ static format_write *find_format(const char *name) {
     if (strcmp(name, #row) == 0)                                                                   \
         return row##_write;
     FORMATS(FORMAT_ROW)
-    fail("--format=%s: no such format; the formats are text and json", name);
+    fail("--format=%s: no such format; the formats are:" FORMAT_NAMES, name);
 }
 
 static int read_exit_code(const char *value) {
@@ -173,7 +173,7 @@ static void explain_losses(const struct findings *findings) {
 
 /* After a summary: where the rest is. */
 static void name_sessions(const struct output *output, char **sessions) {
-    fputs("shim-run: the records are in", output->file);
+    fputs("raceshim: the records are in", output->file);
     for (; *sessions; sessions++) {
         fputc(' ', output->file);
         output_text(output, *sessions, strlen(*sessions), 0);

@@ -6,4 +6,8 @@
     FORMAT(text)                                                                                   \
     FORMAT(json)
 
+/* " text json", for messages */
+#define FORMAT_WORD(name) " " #name
+#define FORMAT_NAMES FORMATS(FORMAT_WORD)
+
 #endif

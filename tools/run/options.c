@@ -162,7 +162,7 @@ static void set_report(struct options *options, const char *value) {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         known |= text_is(value, length, formats[i]);
     if (!known)
-        fail("--report=%s: '%.*s' is no format; the formats are text and json", value, (int)length,
+        fail("--report=%s: '%.*s' is no format; the formats are:" FORMAT_NAMES, value, (int)length,
              value);
     options->report_format = strndup(value, length);
     options->report_file = value[length] == ':' ? value + length + 1 : NULL;
