@@ -13,9 +13,11 @@
  * address: that the saved frame pointer is what it was. It lies in the next frame inwards that uses
  * the register; if it cannot be found there, no trail is kept and the stack is unwound each time.
  *
- * Trails belong to the process. Each thread has an array of hints, "at this frame, try that trail".
- * A hint proves nothing, so a signal handler or a vfork child may overwrite one at any time: it is
- * one word.
+ * Trails belong to the process. Each thread has hints which to try. The first is found by the
+ * return address and the frame. If its trail fails at some word, that word is proved to be the
+ * return address (or frame pointer) of the live stack all the same, and leads on to the hint for
+ * stacks that part there: so one call site with many callers has a hint for each. A hint proves
+ * nothing, so a signal handler or a vfork child may overwrite one at any time: it is one word.
  *
  * Stacks and trails are written into the pools below and linked by one store; nothing there changes
  * afterwards. A fork that comes between leaves some bytes unused in the child. */
@@ -128,9 +130,14 @@ struct tables {
 
 static struct tables *_Atomic tables_mapped;
 
-/* The high half is the low half of the frame's address, the low half a trail's id; 0 is no hint. */
-#define HINT_BITS 7
-static __thread _Atomic uint64_t hints[1 << HINT_BITS] __attribute__((tls_model("initial-exec")));
+/* A hint is a trail's id and, above it, some bits of the key that it is for; 0 is none. */
+#define HINT_SETS 64
+#define HINT_WAYS 4
+#define HINT_ID_BITS 21
+#define HINT_DEPTH 8 /* how often a failed trail leads on */
+_Static_assert(TRAIL_POOL_UNITS < 1u << HINT_ID_BITS, "a hint holds any trail's id");
+static __thread _Atomic uint32_t hints[HINT_SETS][HINT_WAYS]
+    __attribute__((tls_model("initial-exec"), aligned(64)));
 
 static struct tables *tables_make(void) {
     struct tables *none = NULL;
@@ -320,15 +327,16 @@ static uint32_t intern_trail(struct tables *tables, struct work *work, stack_id 
     return pool_intern(tables, TRAILS, trail, TRAIL_BYTES(trail->count));
 }
 
-READS_STACK static bool leads_here(const struct trail *trail, uintptr_t frame) {
+/* The number of the check that fails and the word that it found; trail->count if none does. */
+READS_STACK static uint32_t follow(const struct trail *trail, uintptr_t frame, uintptr_t *word) {
     for (uint32_t i = 0; i < trail->count; i++) {
         const struct check *check = &trail->checks[i];
         uintptr_t relative = check->offset & 1;
-        uintptr_t word = *(const uintptr_t *)(frame + (check->offset - relative));
-        if (word - (frame & -relative) != check->value)
-            return false;
+        *word = *(const uintptr_t *)(frame + (check->offset - relative)) - (frame & -relative);
+        if (*word != check->value)
+            return i;
     }
-    return true;
+    return trail->count;
 }
 
 #else
@@ -338,25 +346,57 @@ static uint32_t intern_trail(struct tables *tables, struct work *work, stack_id 
     return 0;
 }
 
-static bool leads_here(const struct trail *trail, uintptr_t frame) {
-    (void)trail, (void)frame;
-    return false;
+static uint32_t follow(const struct trail *trail, uintptr_t frame, uintptr_t *word) {
+    (void)frame, (void)word;
+    return trail->count;
 }
 
 #endif
 
-static stack_id unwind(struct tables *tables, struct work *work, _Atomic uint64_t *hint) {
+/* The high bits of a key choose the set, those in the middle tell keys of one set apart. */
+static uint64_t mix(uint64_t key, uint64_t with) {
+    key = (key ^ with) * UINT64_C(0x9e3779b97f4a7c15);
+    return key ^ key >> 29;
+}
+
+static _Atomic uint32_t *set_of(uint64_t key) {
+    return hints[key % HINT_SETS];
+}
+
+static uint32_t tag_of(uint64_t key) {
+    return (uint32_t)(key >> 32) & ~((1u << HINT_ID_BITS) - 1);
+}
+
+static uint32_t hint_find(uint64_t key) {
+    const uint32_t tag = tag_of(key);
+    _Atomic uint32_t *set = set_of(key);
+    for (int i = 0; i < HINT_WAYS; i++) {
+        uint32_t hint = atomic_load_explicit(&set[i], memory_order_relaxed);
+        if (hint != 0 && (hint ^ tag) >> HINT_ID_BITS == 0)
+            return hint & ((1u << HINT_ID_BITS) - 1);
+    }
+    return 0;
+}
+
+/* The latest comes first, the oldest goes. */
+static void hint_add(uint64_t key, uint32_t trail) {
+    _Atomic uint32_t *set = set_of(key);
+    for (int i = HINT_WAYS - 1; i > 0; i--)
+        atomic_store_explicit(&set[i], atomic_load_explicit(&set[i - 1], memory_order_relaxed),
+                              memory_order_relaxed);
+    atomic_store_explicit(&set[0], tag_of(key) | trail, memory_order_relaxed);
+}
+
+static stack_id unwind(struct tables *tables, struct work *work, uint64_t key) {
     struct walk *walk = &work->walk;
     _Unwind_Backtrace(visit, walk);
     bool unwound = walk->count > 0;
     if (!unwound)
         walk->ips[walk->count++] = walk->return_address;
     stack_id id = intern_stack(tables, work);
-    uint64_t trail = 0;
-    if (unwound && id != 0 && walk->frame != 0)
-        trail = intern_trail(tables, work, id);
-    atomic_store_explicit(hint, trail != 0 ? (uint64_t)(uint32_t)walk->frame << 32 | trail : 0,
-                          memory_order_relaxed);
+    uint32_t trail = unwound && walk->frame != 0 ? intern_trail(tables, work, id) : 0;
+    if (trail != 0)
+        hint_add(key, trail);
     return id;
 }
 
@@ -377,7 +417,7 @@ static void work_end(struct tables *tables, struct work *work) {
 /* Signals are blocked: the unwinder prepares itself at its first use, which a handler could not
  * wait for. */
 __attribute__((noinline)) static stack_id capture_anew(uintptr_t return_address, uintptr_t frame,
-                                                       _Atomic uint64_t *hint) {
+                                                       uint64_t key) {
     struct sys_sigset saved;
     stack_id id = 0;
     sys_block_signals(&saved);
@@ -387,7 +427,7 @@ __attribute__((noinline)) static stack_id capture_anew(uintptr_t return_address,
     struct work *work = tables ? work_begin(tables) : NULL;
     if (work) {
         work->walk = (struct walk){.return_address = return_address, .frame = frame};
-        id = unwind(tables, work, hint);
+        id = unwind(tables, work, key);
         work_end(tables, work);
     }
     sys_restore_signals(&saved);
@@ -396,16 +436,24 @@ __attribute__((noinline)) static stack_id capture_anew(uintptr_t return_address,
 
 stack_id stack_capture(const void *return_address, const void *frame) {
     const uintptr_t ip = (uintptr_t)return_address, at = (uintptr_t)frame;
-    _Atomic uint64_t *hint = &hints[(ip + at) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - HINT_BITS)];
-    uint64_t tried = atomic_load_explicit(hint, memory_order_relaxed);
-    if (tried != 0 && tried >> 32 == (uint32_t)at) {
-        /* The tables were there before the hint, which this thread wrote itself. */
+    uint64_t key = mix(ip, at);
+    uint32_t hint;
+    for (int depth = 1; (hint = hint_find(key)) != 0; depth++) {
+        /* Not before the hint: a handler may have made both in between. */
+        atomic_signal_fence(memory_order_acquire);
         const struct tables *tables = atomic_load_explicit(&tables_mapped, memory_order_acquire);
-        const struct trail *trail = pool_get(tables, TRAILS, (uint32_t)tried);
-        if (trail->return_address == ip && leads_here(trail, at))
+        const struct trail *trail = pool_get(tables, TRAILS, hint);
+        uintptr_t word = 0;
+        if (trail->return_address != ip)
+            break;
+        uint32_t failed = follow(trail, at, &word);
+        if (failed == trail->count)
             return trail->stack;
+        if (depth == HINT_DEPTH)
+            break;
+        key = mix(key + failed, word);
     }
-    return capture_anew(ip, at, hint);
+    return capture_anew(ip, at, key);
 }
 
 const struct stack *stack_get(stack_id id) {
