@@ -13,6 +13,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <mntent.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <spawn.h>
@@ -21,9 +22,12 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 /* What open and longjmp become when their caller is compiled with _FORTIFY_SOURCE; no header
@@ -33,6 +37,8 @@ extern int __open64_2(const char *path, int flags);
 extern int __openat_2(int dir, const char *path, int flags);
 extern int __openat64_2(int dir, const char *path, int flags);
 extern void __longjmp_chk(struct __jmp_buf_tag buffer[1], int value) __attribute__((noreturn));
+
+extern int __getrlimit(__rlimit_resource_t resource, struct rlimit *limit);
 
 enum real_index {
 #define CALL(name) REAL_##name,

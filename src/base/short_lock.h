@@ -17,8 +17,8 @@ struct short_lock {
     _Atomic uint32_t taken;
 };
 
-static inline void short_lock_take(struct short_lock *lock, struct sys_sigset *saved) {
-    sys_block_signals(saved);
+/* For those who have blocked signals already. */
+static inline void short_lock_take_quiet(struct short_lock *lock) {
     for (unsigned spins = 0; atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire);
          spins++)
         if (spins > 1000)
@@ -27,8 +27,17 @@ static inline void short_lock_take(struct short_lock *lock, struct sys_sigset *s
             sys_sched_yield();
 }
 
-static inline void short_lock_give(struct short_lock *lock, const struct sys_sigset *saved) {
+static inline void short_lock_give_quiet(struct short_lock *lock) {
     atomic_store_explicit(&lock->taken, 0, memory_order_release);
+}
+
+static inline void short_lock_take(struct short_lock *lock, struct sys_sigset *saved) {
+    sys_block_signals(saved);
+    short_lock_take_quiet(lock);
+}
+
+static inline void short_lock_give(struct short_lock *lock, const struct sys_sigset *saved) {
+    short_lock_give_quiet(lock);
     sys_restore_signals(saved);
 }
 

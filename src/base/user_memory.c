@@ -13,13 +13,19 @@
  */
 static _Atomic uintptr_t readable[PAGES], writable[PAGES];
 
+/* A place holds the page's number and one more, so that an empty one is no page. */
 static bool seen(_Atomic uintptr_t *pages, uintptr_t page) {
-    return atomic_load_explicit(&pages[page % PAGES], memory_order_relaxed) == page;
+    return atomic_load_explicit(&pages[page % PAGES], memory_order_relaxed) == page + 1;
 }
 
-/* The kernel copies the event before it finds that there is no such epoll descriptor. */
+static void mark_seen(_Atomic uintptr_t *pages, uintptr_t page) {
+    atomic_store_explicit(&pages[page % PAGES], page + 1, memory_order_relaxed);
+}
+
+/* The kernel copies the event before it finds that there is no such epoll descriptor. A filter that
+ * forbids the call leaves it unknown: then the memory is not touched. */
 static bool kernel_reads(const void *pointer) {
-    return sys_call6(SYS_epoll_ctl, -1, EPOLL_CTL_ADD, -1, (long)pointer, 0, 0) != -EFAULT;
+    return sys_call6(SYS_epoll_ctl, -1, EPOLL_CTL_ADD, -1, (long)pointer, 0, 0) == -EBADF;
 }
 
 /* The kernel writes the current signal mask there. */
@@ -37,8 +43,8 @@ bool user_readable_slow(const void *pointer, size_t size) {
         return true;
     if (!kernel_reads(pointer) || !kernel_reads((const char *)pointer + size - EVENT_BYTES))
         return false;
-    atomic_store_explicit(&readable[first % PAGES], first, memory_order_relaxed);
-    atomic_store_explicit(&readable[last % PAGES], last, memory_order_relaxed);
+    mark_seen(readable, first);
+    mark_seen(readable, last);
     return true;
 }
 
@@ -49,7 +55,7 @@ bool user_writable_slow(void *pointer, size_t size) {
         return true;
     if (!kernel_writes(pointer) || !kernel_writes((char *)pointer + size - SYS_SIGSET_BYTES))
         return false;
-    atomic_store_explicit(&writable[first % PAGES], first, memory_order_relaxed);
-    atomic_store_explicit(&writable[last % PAGES], last, memory_order_relaxed);
+    mark_seen(writable, first);
+    mark_seen(writable, last);
     return true;
 }

@@ -32,6 +32,8 @@ static int dup_over(int fd, int target, int flags, int is_dup3, const struct cal
         if (hidden_is(fd))
             return answer(-EBADF);
         closing_make_way(target);
+        while (hidden_is(target) && relief_give_back(caller))
+            ;
         closing_begin(&closing, target, caller);
     }
     int copy = is_dup3 ? real(dup3)(fd, target, flags) : real(dup2)(fd, target);

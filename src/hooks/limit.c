@@ -3,6 +3,25 @@
 #include "hooks/hook.h"
 
 #include "lock/closing.h"
+#include "lock/hidden.h"
+
+/* Another thread's first lock may have raised the limit for an instant: that is not the program's.
+ */
+#define GETRLIMIT(name, type)                                                                      \
+    HOOK int name(__rlimit_resource_t resource, struct type *limit) {                              \
+        if (__builtin_expect(resource != RLIMIT_NOFILE || !room_here(), 1))                        \
+            return real(name)(resource, limit);                                                    \
+        for (;;) {                                                                                 \
+            uint32_t seen = hidden_limit_stable();                                                 \
+            int result = real(name)(resource, limit);                                              \
+            if (!hidden_limit_changed(seen))                                                       \
+                return result;                                                                     \
+        }                                                                                          \
+    }
+
+GETRLIMIT(getrlimit, rlimit)
+GETRLIMIT(getrlimit64, rlimit64)
+HOOK_ALIAS(__getrlimit, getrlimit);
 
 #define SETRLIMIT(name, type)                                                                      \
     HOOK int name(__rlimit_resource_t resource, const struct type *limit) {                        \

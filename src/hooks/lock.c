@@ -3,8 +3,10 @@
 
 #include "lock/closing.h"
 #include "lock/hidden.h"
+#include "lock/relief.h"
 #include "lock/request.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 
 #ifndef F_DUPFD_CLOEXEC
@@ -12,6 +14,8 @@
 #endif
 
 static int fcntl_lock(int fd, int cmd, void *arg, const struct caller *caller) {
+    if (cmd == F_SETLKW)
+        pthread_testcancel();
     int saved = errno;
     int result = request_record_lock(fd, cmd, arg, caller);
     if (result == REQUEST_PASS)
@@ -21,6 +25,8 @@ static int fcntl_lock(int fd, int cmd, void *arg, const struct caller *caller) {
 }
 
 static int fcntl_description_lock(int fd, int cmd, void *arg, const struct caller *caller) {
+    if (cmd == F_OFD_SETLKW)
+        pthread_testcancel();
     int saved = errno;
     int result = request_description_lock(fd, cmd, arg, caller);
     if (result == REQUEST_PASS)
@@ -29,8 +35,11 @@ static int fcntl_description_lock(int fd, int cmd, void *arg, const struct calle
     return answer(result);
 }
 
-static int fcntl_copy(int fd, int cmd, void *arg) {
+static int fcntl_copy(int fd, int cmd, void *arg, const struct caller *caller) {
     int copy = real(fcntl)(fd, cmd, arg);
+    while (__builtin_expect(copy < 0, 0) && errno == EMFILE && hidden_lent() &&
+           relief_give_back(caller))
+        copy = real(fcntl)(fd, cmd, arg);
     if (copy >= 0)
         describe_copy(fd, copy);
     return copy;
@@ -39,6 +48,8 @@ static int fcntl_copy(int fd, int cmd, void *arg) {
 /* The third argument is passed on as it came: whatever its type, it takes one register. */
 static inline __attribute__((always_inline)) int fcntl_any(int fd, int cmd, void *arg,
                                                            const struct caller *caller) {
+    if (__builtin_expect(hidden_is(fd), 0) && room_here())
+        return answer(-EBADF);
     switch (cmd) {
     case F_SETLK:
     case F_SETLKW:
@@ -49,7 +60,7 @@ static inline __attribute__((always_inline)) int fcntl_any(int fd, int cmd, void
         return fcntl_description_lock(fd, cmd, arg, caller);
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
-        return fcntl_copy(fd, cmd, arg);
+        return fcntl_copy(fd, cmd, arg, caller);
     default:
         return real(fcntl)(fd, cmd, arg);
     }
@@ -74,6 +85,8 @@ HOOK_ALIAS(__fcntl, fcntl);
 
 #define LOCKF(name)                                                                                \
     HOOK int name(int fd, int cmd, off_t length) {                                                 \
+        if (cmd == F_LOCK)                                                                         \
+            pthread_testcancel();                                                                  \
         int saved = errno;                                                                         \
         int result = request_lockf(fd, cmd, length, CALLER);                                       \
         if (result == REQUEST_PASS)                                                                \

@@ -6,12 +6,16 @@
 #include "lock/relief.h"
 
 #include <dirent.h>
+#include <mntent.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 /* Is it worth to make the failed call again? */
 static __attribute__((noinline, cold)) bool relieved(const struct caller *caller) {
@@ -78,6 +82,7 @@ HOOK int creat64(const char *path, mode_t mode) {
 HOOK FILE *fopen(const char *path, const char *mode) {
     MADE(NULL, real(fopen)(path, mode));
 }
+HOOK_ALIAS(_IO_fopen, fopen);
 HOOK FILE *fopen64(const char *path, const char *mode) {
     MADE(NULL, real(fopen64)(path, mode));
 }
@@ -105,6 +110,7 @@ HOOK int mkostemp64(char *template, int flags) {
 HOOK int socket(int domain, int type, int protocol) {
     MADE(-1, real(socket)(domain, type, protocol));
 }
+HOOK_ALIAS(__socket, socket);
 HOOK int socketpair(int domain, int type, int protocol, int fds[2]) {
     MADE(-1, real(socketpair)(domain, type, protocol, fds));
 }
@@ -117,6 +123,7 @@ HOOK int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 HOOK int pipe(int fds[2]) {
     MADE(-1, real(pipe)(fds));
 }
+HOOK_ALIAS(__pipe, pipe);
 HOOK int pipe2(int fds[2], int flags) {
     MADE(-1, real(pipe2)(fds, flags));
 }
@@ -132,3 +139,40 @@ HOOK int eventfd(unsigned value, int flags) {
 HOOK int memfd_create(const char *name, unsigned flags) {
     MADE(-1, real(memfd_create)(name, flags));
 }
+HOOK int mkstemps(char *template, int suffix) {
+    MADE(-1, real(mkstemps)(template, suffix));
+}
+HOOK int mkstemps64(char *template, int suffix) {
+    MADE(-1, real(mkstemps64)(template, suffix));
+}
+HOOK int mkostemps(char *template, int suffix, int flags) {
+    MADE(-1, real(mkostemps)(template, suffix, flags));
+}
+HOOK int mkostemps64(char *template, int suffix, int flags) {
+    MADE(-1, real(mkostemps64)(template, suffix, flags));
+}
+HOOK int inotify_init(void) {
+    MADE(-1, real(inotify_init)());
+}
+HOOK int inotify_init1(int flags) {
+    MADE(-1, real(inotify_init1)(flags));
+}
+HOOK int signalfd(int fd, const sigset_t *mask, int flags) {
+    MADE(-1, real(signalfd)(fd, mask, flags));
+}
+HOOK int timerfd_create(clockid_t clock, int flags) {
+    MADE(-1, real(timerfd_create)(clock, flags));
+}
+HOOK int posix_openpt(int flags) {
+    MADE(-1, real(posix_openpt)(flags));
+}
+HOOK int getpt(void) {
+    MADE(-1, real(getpt)());
+}
+HOOK int shm_open(const char *name, int flags, mode_t mode) {
+    MADE(-1, real(shm_open)(name, flags, mode));
+}
+HOOK FILE *setmntent(const char *path, const char *type) {
+    MADE(NULL, real(setmntent)(path, type));
+}
+HOOK_ALIAS(__setmntent, setmntent);

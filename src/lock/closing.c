@@ -125,6 +125,8 @@ static bool leave_owner(struct description *d, struct owner *owner) {
 static int32_t release_owner(struct room *room, struct owner *owner) {
     int32_t taker = owner->ranges.count != 0 ? owner->ranges.items[0].tid : 0;
     bool alone = owner_begin_closing(owner);
+    if (owner->hidden >= 0 && owner_is_unsure(owner))
+        unlock_all(owner);
     if (owner->ranges.count != 0) {
         /* Said to the kernel although the descriptor goes: a child made by a fork that we did not
          * see may hold a copy of it, or a thread may wait in it. */

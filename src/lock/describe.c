@@ -273,7 +273,8 @@ static const char *why_not(int error) {
     }
 }
 
-/* A description of our own for the file behind fd, hidden. Or -errno. */
+/* A description of our own for the file behind fd, hidden. Or -errno. Wants signals blocked: a
+ * thread that is cancelled, or jumps, in the middle of it would keep others waiting. */
 static int open_private(int fd, int access, uint64_t dev, uint64_t ino) {
     char link[32];
     struct stat st;
@@ -281,9 +282,7 @@ static int open_private(int fd, int access, uint64_t dev, uint64_t ino) {
     if (!owners_are_told_apart(fd, dev))
         return -EOPNOTSUPP;
     hidden_begin();
-    int opened = sys_openat(AT_FDCWD, link, access | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
-    if (opened >= 0)
-        opened = hidden_move(opened);
+    int opened = hidden_open(link, access | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     hidden_end();
     if (opened >= 0 && (sys_fstat(opened, &st) < 0 || st.st_ino != ino || st.st_dev != dev)) {
         hidden_close(opened); /* the number became another file's meanwhile */
@@ -294,12 +293,11 @@ static int open_private(int fd, int access, uint64_t dev, uint64_t ino) {
 
 /* ---- Owners ---- */
 
-/* Publishes a new owner in the tables, or finds that another thread was faster. Returns the owner
- * that counts; *lost is the descriptor that is not needed then. */
+/* Wants signals blocked. Publishes a new owner in the tables, or finds that another thread was
+ * faster. Returns the owner that counts; *lost is the descriptor that is not needed then. */
 static struct owner *install(struct room *room, struct description *d, enum owner_class class,
                              int hidden, int access, bool shared, int *lost) {
-    struct sys_sigset saved;
-    short_lock_take(&room->tables, &saved);
+    short_lock_take_quiet(&room->tables);
     struct owner *owner = atomic_load(&d->owners[class]);
     if (!owner && shared && (owner = d->file->process_owner)) {
         owner->descriptions++;
@@ -319,7 +317,7 @@ static struct owner *install(struct room *room, struct description *d, enum owne
     } else if (!owner) {
         *lost = hidden;
     }
-    short_lock_give(&room->tables, &saved);
+    short_lock_give_quiet(&room->tables);
     return owner;
 }
 
@@ -353,27 +351,31 @@ static void widen(struct owner *owner, int fd) {
 }
 
 static void share_access(struct owner *owner, struct description *d, int fd) {
+    struct sys_sigset saved;
     if (owner->hidden < 0 || owner->access == O_RDWR || owner->access == d->access)
         return;
+    sys_block_signals(&saved);
     enum turn turn = owner_enter(owner);
     if (turn == TURN_ALONE && owner->access != O_RDWR)
         widen(owner, fd);
     if (turn != TURN_GONE && owner_leave(owner, turn))
         closing_finish_owner(room_here(), owner);
+    sys_restore_signals(&saved);
 }
 
 static struct owner *make_owner(struct room *room, struct description *d, int fd, bool repair,
                                 bool shared, const struct caller *caller) {
-    int hidden = -1, lost;
+    int hidden = -1, lost = -1;
+    struct sys_sigset saved;
+    const char *why = NULL;
+    sys_block_signals(&saved);
     if (repair && !(shared && d->file->process_owner)) {
         hidden = open_private(fd, d->access, d->file->dev, d->file->ino);
         if (hidden < 0) {
-            if (hidden == -EBADF)
-                return NULL;
             /* From here on the file is POSIX's: closing a private description of it would drop the
              * process's POSIX locks. */
             atomic_store(&d->file->unrepaired, true);
-            finding_degraded(fd, d->file, why_not(hidden), caller);
+            why = why_not(hidden);
             hidden = -1;
         }
     }
@@ -382,6 +384,9 @@ static struct owner *make_owner(struct room *room, struct description *d, int fd
         hidden_close(lost);
     if (owner && owner->hidden >= 0 && !owner->published)
         owner->published = holder_publish(d->file->dev, d->file->ino, owner->hidden);
+    sys_restore_signals(&saved);
+    if (why)
+        finding_degraded(fd, d->file, why, caller);
     return owner;
 }
 
@@ -405,8 +410,14 @@ struct owner *describe_owner(struct room *room, struct description *d, int fd,
 struct owner *describe_native_owner(struct room *room, struct description *d,
                                     enum owner_class class) {
     struct owner *owner = atomic_load_explicit(&d->owners[class], memory_order_acquire);
+    struct sys_sigset saved;
     int lost;
-    return owner ? owner : install(room, d, class, -1, d->access, false, &lost);
+    if (owner)
+        return owner;
+    sys_block_signals(&saved);
+    owner = install(room, d, class, -1, d->access, false, &lost);
+    sys_restore_signals(&saved);
+    return owner;
 }
 
 void describe_repair_again(struct owner *owner, int fd) {
@@ -419,6 +430,28 @@ void describe_repair_again(struct owner *owner, int fd) {
         owner_doubt(owner);
     owner->hidden = hidden;
     atomic_store(&owner->file->unrepaired, false);
+}
+
+#define TOLD_MAX 64
+
+void describe_unlockable(int fd, const struct caller *caller) {
+    static _Atomic uint64_t told[TOLD_MAX];
+    struct stat st;
+    int flags = sys_fcntl(fd, F_GETFL, 0);
+    if (flags < 0 || (flags & O_PATH) || sys_fstat(fd, &st) < 0 || lockable(&st))
+        return;
+    uint64_t key = (st.st_ino ^ ((uint64_t)st.st_dev << 40)) | UINT64_C(1) << 63;
+    for (int i = 0; i < TOLD_MAX; i++) {
+        uint64_t empty = 0;
+        if (atomic_load(&told[i]) == key)
+            return;
+        if (atomic_compare_exchange_strong(&told[i], &empty, key))
+            break;
+        if (empty == key)
+            return;
+    }
+    struct file file = {.dev = st.st_dev, .ino = st.st_ino};
+    finding_degraded(fd, &file, "not a regular file, so its locks stay POSIX locks", caller);
 }
 
 void describe_give_up(struct room *room, struct description *d, struct owner *owner, int fd,

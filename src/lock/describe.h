@@ -52,6 +52,10 @@ static inline void describe_copy(int fd, int copy) {
 void describe_give_up(struct room *room, struct description *description, struct owner *owner,
                       int fd, const char *why, const struct caller *caller);
 
+/* A lock was asked for on something that cannot be tracked: recorded once for each, if it can be
+ * locked at all. */
+void describe_unlockable(int fd, const struct caller *caller);
+
 /* The owner's locks became POSIX's for an exec that failed: takes them back to a private
  * description, with an instant between. fd stands for one of its descriptions. */
 void describe_repair_again(struct owner *owner, int fd);

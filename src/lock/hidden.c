@@ -20,6 +20,7 @@ static _Atomic uint32_t count;
 
 static _Atomic uint32_t making;
 static _Atomic uint32_t forking;
+static __thread bool forking_here __attribute__((tls_model("initial-exec")));
 
 /* Some lie below the soft limit: the program may want their numbers. */
 static _Atomic bool lent;
@@ -31,6 +32,8 @@ static _Atomic bool lent;
 
 /* One instant of a raised limit at a time, or one thread would restore what another raised. */
 static _Atomic uint32_t limit_taken;
+/* Odd while the limit is raised: what is read then is not the program's. */
+static _Atomic uint32_t limit_changes;
 
 /* About a tenth of a second. */
 static bool bounded_wait(_Atomic uint32_t *value) {
@@ -46,6 +49,10 @@ static bool bounded_wait(_Atomic uint32_t *value) {
 }
 
 void hidden_begin(void) {
+    if (forking_here) { /* a fork handler of the program's: nobody else can copy what it makes */
+        atomic_fetch_add(&making, 1);
+        return;
+    }
     for (int tries = 0;; tries++) {
         atomic_fetch_add(&making, 1);
         if (atomic_load(&forking) == 0 || tries > 0)
@@ -60,11 +67,13 @@ void hidden_end(void) {
 }
 
 void hidden_before_fork(void) {
+    forking_here = true;
     atomic_fetch_add(&forking, 1);
     bounded_wait(&making);
 }
 
 void hidden_after_fork_parent(void) {
+    forking_here = false;
     atomic_fetch_sub(&forking, 1);
 }
 
@@ -108,10 +117,37 @@ static bool raise_limit(const struct rlimit *old) {
             return false;
         raised.rlim_cur = raised.rlim_max = old->rlim_cur + room;
     }
+    atomic_fetch_add(&limit_changes, 1);
     if (sys_prlimit(RLIMIT_NOFILE, &raised, NULL) == 0)
         return true;
+    atomic_fetch_add(&limit_changes, 1);
     atomic_store_explicit(&refused, true, memory_order_relaxed);
     return false;
+}
+
+static void restore_limit(const struct rlimit *old) {
+    sys_prlimit(RLIMIT_NOFILE, old, NULL);
+    atomic_fetch_add(&limit_changes, 1);
+}
+
+uint32_t hidden_limit_stable(void) {
+    for (unsigned tries = 0;; tries++) {
+        uint32_t seen = atomic_load(&limit_changes);
+        if (!(seen & 1) || tries > 2000)
+            return seen;
+        sys_sched_yield();
+    }
+}
+
+bool hidden_limit_changed(uint32_t seen) {
+    return atomic_load(&limit_changes) != seen;
+}
+
+static bool take_limit(void) {
+    while (atomic_exchange(&limit_taken, 1))
+        if (!bounded_wait(&limit_taken))
+            return false;
+    return true;
 }
 
 static int copy_from(int fd, uint32_t lowest) {
@@ -122,14 +158,13 @@ static int copy_from(int fd, uint32_t lowest) {
 static int move_above(int fd) {
     struct rlimit limit;
     int moved;
-    while (atomic_exchange(&limit_taken, 1))
-        if (!bounded_wait(&limit_taken))
-            return -EMFILE;
+    if (!take_limit())
+        return -EMFILE;
     if (sys_prlimit(RLIMIT_NOFILE, NULL, &limit) < 0)
         moved = -EMFILE;
     else if (limit.rlim_cur <= INT_MAX - 2 * HEADROOM && raise_limit(&limit)) {
         moved = copy_from(fd, (uint32_t)limit.rlim_cur);
-        sys_prlimit(RLIMIT_NOFILE, &limit, NULL);
+        restore_limit(&limit);
     } else if (limit.rlim_cur >= LENT_LIMIT) {
         moved = copy_from(
             fd, (uint32_t)(limit.rlim_cur / 2 < LENT_FROM ? limit.rlim_cur / 2 : LENT_FROM));
@@ -153,6 +188,21 @@ int hidden_move(int fd) {
         return -EMFILE;
     }
     return moved;
+}
+
+int hidden_open(const char *path, int flags) {
+    struct rlimit limit;
+    int fd = sys_openat(AT_FDCWD, path, flags, 0);
+    /* Every number of the program's is taken: the file is opened above them. */
+    if (fd == -EMFILE && take_limit()) {
+        if (sys_prlimit(RLIMIT_NOFILE, NULL, &limit) == 0 &&
+            limit.rlim_cur <= INT_MAX - 2 * HEADROOM && raise_limit(&limit)) {
+            fd = sys_openat(AT_FDCWD, path, flags, 0);
+            restore_limit(&limit);
+        }
+        atomic_store(&limit_taken, 0);
+    }
+    return fd < 0 ? fd : hidden_move(fd);
 }
 
 bool hidden_adopt(int fd) {
@@ -240,6 +290,7 @@ void hidden_after_fork_child(bool keep) {
     atomic_store(&count, 0);
     atomic_store(&making, 0);
     atomic_store(&forking, 0);
+    forking_here = false;
     atomic_store(&limit_taken, 0);
     atomic_store(&lent, false);
 }

@@ -22,6 +22,7 @@
 #define RACESHIM_LOCK_HIDDEN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Round the making of a descriptor that will be hidden: from before its open to after hidden_move.
  */
@@ -31,6 +32,14 @@ void hidden_end(void);
 /* Moves fd, which is the library's, above the soft limit and closes the old number. Returns the new
  * number (close-on-exec), or -errno; then fd is closed all the same. */
 int hidden_move(int fd);
+
+/* Opens a file for the library and moves it there; also where the program has no number left.
+ * Between hidden_begin and hidden_end, with signals blocked. */
+int hidden_open(const char *path, int flags);
+
+/* For who reads the limit: waits while it is raised; was it raised since? */
+uint32_t hidden_limit_stable(void);
+bool hidden_limit_changed(uint32_t seen);
 
 /* Takes a number that came through exec into the set. False if it lies outside of what the set can
  * hold. */

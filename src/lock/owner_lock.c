@@ -2,6 +2,8 @@
 
 #include "base/sys.h"
 
+#include <errno.h>
+
 __thread uintptr_t owner_turn_frame;
 
 /* The word says that this thread is alone in it. Is it, with this call from a signal handler above?
@@ -47,6 +49,11 @@ enum turn owner_enter_slow(struct owner *owner, uint64_t state) {
         }
         state = atomic_load(&owner->state);
     }
+    /* A thread that was cancelled in its turn does not come back. */
+    if (state >> 32 != 0 && sys_tgkill(sys_getpid(), (pid_t)(state >> 32), 0) == -ESRCH &&
+        atomic_compare_exchange_strong(&owner->state, &state,
+                                       ((state - OWNER_USER) & UINT32_MAX) | OWNER_UNSURE))
+        state = atomic_load(&owner->state);
     return enter_as_guest(owner, state);
 }
 

@@ -101,7 +101,8 @@ static struct outcome try_lock(const struct request *q, struct owner *owner) {
 
 /* The descriptor was closed by another thread while the lock was granted: the kernel would say
  * EBADF and keep nothing. */
-static int check_still_open(const struct request *q, struct description *d, struct owner *owner) {
+static int check_still_open(const struct request *q, struct description *d, struct owner *owner,
+                            bool waited) {
     struct flock unlock = kernel_lock(F_UNLCK, &q->range);
     if (__builtin_expect(room_description(q->room, q->fd) == d, 1)) {
         describe_seen(q->room, q->fd);
@@ -113,7 +114,8 @@ static int check_still_open(const struct request *q, struct description *d, stru
         if (owner_leave(owner, TURN_GUEST))
             closing_finish_owner(q->room, owner);
     }
-    return -EBADF;
+    /* What waited sees the kernel's answer; else it is as if the call had come after the close. */
+    return waited ? -EBADF : -ESRCH;
 }
 
 /* In the kernel's view another description of this process holds it: refused where it was repaired,
@@ -144,7 +146,8 @@ static int set_lock(struct request *q, struct description *d, struct owner *owne
     bool watched = owner->hidden < 0;
     bool own = watched && met_own_lock(q, d, owner, &met);
     struct outcome out = try_lock(q, owner);
-    if (out.result == -EAGAIN && wait) {
+    bool waited = out.result == -EAGAIN && wait;
+    if (waited) {
         struct waiting w = {q, d, owner, watched ? WAIT_POSIX : WAIT_HIDDEN};
         out.result = wait_for_lock(&w);
         if (out.result == 0) {
@@ -170,7 +173,7 @@ static int set_lock(struct request *q, struct description *d, struct owner *owne
     }
     if (__builtin_expect(atomic_load_explicit(&d->gone, memory_order_relaxed), 0))
         finding_stale(q, d);
-    return check_still_open(q, d, owner);
+    return check_still_open(q, d, owner, waited);
 }
 
 /* ---- Unlocking ---- */
@@ -305,9 +308,7 @@ static int lock_or_wait(struct request *q, bool wait) {
     for (int tries = 0; tries < 16; tries++) {
         struct description *d = describe_for_lock(q->room, q->fd);
         if (!d) {
-            finding_degraded(q->fd, NULL,
-                             "not a regular file or directory, so its locks stay POSIX locks",
-                             q->caller);
+            describe_unlockable(q->fd, q->caller);
             return REQUEST_PASS;
         }
         struct owner *owner = describe_owner(q->room, d, q->fd, &q->range, q->caller);

@@ -189,16 +189,24 @@ static int wait_now(const struct waiting *w) {
     return result;
 }
 
+/* Watching changes nothing, a wait's length neither. */
+static bool has_timeout(void) {
+    return settings.lock_timeout_ns > 0 && settings.lock_mode == LOCKS_REPAIR;
+}
+
 /* lock-timeout: tries, with pauses that double up to a twentieth of a second. A pause is a read
  * from a timer's descriptor, because read, unlike sleeps, goes on after a handler with SA_RESTART
  * and ends with EINTR after one without, as the wait itself would. */
 static int wait_until_timeout(const struct waiting *w, int64_t started) {
     int64_t pause = 1000 * 1000, limit = settings.lock_timeout_ns;
+    struct sys_sigset saved;
+    sys_block_signals(&saved);
     hidden_begin();
     int timer = (int)sys_call3(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC, 0);
     if (timer >= 0)
         timer = hidden_move(timer);
     hidden_end();
+    sys_restore_signals(&saved);
     if (timer < 0)
         return wait_now(w);
     int result;
@@ -269,7 +277,7 @@ static void report_end(const struct waiting *w, int result, int64_t began, pid_t
     struct file *file = w->description->file;
     int64_t lasted = now(CLOCK_MONOTONIC) - began;
     int64_t since = now(CLOCK_REALTIME) - lasted;
-    bool gave_up = settings.lock_timeout_ns > 0 && lasted >= settings.lock_timeout_ns &&
+    bool gave_up = has_timeout() && lasted >= settings.lock_timeout_ns &&
                    (result == -EDEADLK || result == -EWOULDBLOCK);
     if (gave_up)
         finding_about_process(EVENT_LOCK_TIMEOUT, ACTION_REFUSED, w->request, file, holder, since,
@@ -357,7 +365,7 @@ int wait_for_lock(const struct waiting *w) {
         if (!deadlock)
             report_own_lock(w);
         holder = holder_of(w);
-        result = settings.lock_timeout_ns > 0 ? wait_until_timeout(w, began) : wait_now(w);
+        result = has_timeout() ? wait_until_timeout(w, began) : wait_now(w);
         report_end(w, result, began, holder);
     }
     pthread_cleanup_pop(1);

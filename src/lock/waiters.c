@@ -353,11 +353,11 @@ static bool doom(struct search *search) {
                                           slot_turned(waiting, SLOT_DOOMED));
 }
 
-/* Holds that are told anew while they are read make a search worthless; it is tried this often, and
- * for this long. */
+/* Holds that are told anew while they are read make a search worthless. Their writer may be
+ * preempted, and yielding does not always let it run: after some yields there are pauses. */
 #define SEARCH_ROUNDS 300
-#define SEARCH_NS (20 * INT64_C(1000000))
-#define SEARCH_BURIAL_ROUND 50
+#define SEARCH_NS (100 * INT64_C(1000000))
+#define SEARCH_YIELDS 50
 
 static int64_t now(void) {
     struct timespec time = {0};
@@ -380,9 +380,12 @@ static bool search_for_cycle(struct search *search, uint32_t start, struct wait_
         if (length == 0 && !search->unclear)
             break;
         if (length == 0) {
-            if (round == SEARCH_BURIAL_ROUND)
+            if (round == SEARCH_YIELDS)
                 bury_dead_writers();
-            sys_sched_yield();
+            if (round < SEARCH_YIELDS)
+                sys_sched_yield();
+            else
+                sys_pause(STATE_PAUSE_NS);
         } else if (!deciding) {
             /* Where the referee cannot be had, the cycle is decided all the same: two may then give
              * way, but nobody waits for ever. */

@@ -63,17 +63,22 @@ static _Atomic uint32_t log_apart; /* records written apart */
 
 #define DIRECTORY_MAX 4096
 
+/* "LINK/" names what a link leads to; without its slashes O_NOFOLLOW sees the link. */
 static const char *absolute(const char *dir) {
     static char path[DIRECTORY_MAX];
     struct text text;
-    if (dir[0] == '/')
-        return dir;
-    long length = sys_call3(SYS_getcwd, (long)path, sizeof path, 0);
-    if (length <= 0 || path[0] != '/')
+    size_t used = strlen(dir);
+    long length = 1;
+    while (used > 1 && dir[used - 1] == '/')
+        used--;
+    if (dir[0] != '/')
+        length = sys_call3(SYS_getcwd, (long)path, sizeof path, 0);
+    if (length <= 0 || (dir[0] != '/' && path[0] != '/'))
         return dir;
     text_begin(&text, path + length - 1, sizeof path - (size_t)length + 1);
-    text_add_char(&text, '/');
-    text_add(&text, dir);
+    if (dir[0] != '/')
+        text_add_char(&text, '/');
+    text_add_bytes(&text, dir, used);
     return text.cut ? dir : path;
 }
 
@@ -116,8 +121,10 @@ static int create_file(int directory, pid_t pid, uint32_t *number) {
         file_name(name, pid, n);
         int fd =
             sys_openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd >= 0)
+        if (fd >= 0) {
+            sys_call3(SYS_fchmod, fd, 0600, 0); /* whatever the program's umask is */
             *number = n;
+        }
         if (fd != -EEXIST)
             return fd;
     }
