@@ -248,8 +248,8 @@ void slots_bury(uint32_t slot) {
 /* ---- The referee ---- */
 
 #define REFEREE_YIELDS 500
-#define REFEREE_PAUSES 400
-#define REFEREE_PAUSE_NS 50000 /* so at most some 40 ms in all */
+#define REFEREE_PAUSES 2000
+#define REFEREE_PAUSE_NS 50000 /* so at most some 200 ms in all */
 
 static bool try_referee(void) {
     if (atomic_exchange(&referee_taken, 1) != 0)
