@@ -16,7 +16,10 @@ c1 open A file
 '
 
 # The library alone, as the dynamic linker loads it: no settings, no session.
-preloaded() { env -u RACESHIM -u XDG_RUNTIME_DIR -u TMPDIR -u HOME LD_PRELOAD="$LIBRARY" "$@"; }
+preloaded() {
+  # shellcheck disable=SC2086 # the prefix is a list of words
+  env -u RACESHIM -u XDG_RUNTIME_DIR -u TMPDIR -u HOME LD_PRELOAD="$LIBRARY" ${RACESHIM_TEST_PREFIX-} "$@"
+}
 
 # The answers to a script, without those to $three_open.
 told() {

@@ -23,12 +23,14 @@ const char *finding_program(void) {
     static char path[SETTINGS_PATH_MAX];
     static _Atomic bool known;
     if (!atomic_load_explicit(&known, memory_order_acquire)) {
-        char found[SETTINGS_PATH_MAX];
-        ssize_t length = sys_readlinkat(AT_FDCWD, "/proc/self/exe", found, sizeof found - 1);
+        char *found = scratch_begin(SETTINGS_PATH_MAX);
+        ssize_t length =
+            found ? sys_readlinkat(AT_FDCWD, "/proc/self/exe", found, SETTINGS_PATH_MAX - 1) : -1;
+        if (length > 0)
+            memcpy(path, found, (size_t)length);
+        scratch_end(found, SETTINGS_PATH_MAX);
         if (length <= 0)
             return "";
-        found[length] = '\0';
-        memcpy(path, found, (size_t)length + 1);
         atomic_store_explicit(&known, true, memory_order_release);
     }
     return path;
