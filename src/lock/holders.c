@@ -356,13 +356,16 @@ static pid_t find_published(const struct question *question) {
 
 /* ---- The search through /proc ---- */
 
+#define PROCESSES_MAX 32768
+
 /* Too large for a handler's stack. */
 struct search {
     const struct question *question;
     uint32_t descriptors; /* looked at */
     int fd;               /* the one that holds the lock */
-    char fd_names[8192];
-    char process_names[16384];
+    char names[16384];
+    uint32_t process_count;
+    pid_t processes[PROCESSES_MAX];
 };
 
 struct linux_dirent {
@@ -401,9 +404,9 @@ static bool is_the_file(int directory, int fd, const struct question *question) 
 static bool search_descriptors(struct search *search, int directory, pid_t pid) {
     const struct question *question = search->question;
     ssize_t size;
-    while ((size = sys_getdents(directory, search->fd_names, sizeof search->fd_names)) > 0) {
+    while ((size = sys_getdents(directory, search->names, sizeof search->names)) > 0) {
         ssize_t at = 0;
-        for (int fd; (fd = next_number(search->fd_names, size, &at)) >= 0;) {
+        for (int fd; (fd = next_number(search->names, size, &at)) >= 0;) {
             if (search->descriptors++ >= HOLDER_SEARCH_MAX)
                 return false;
             if (is_the_file(directory, fd, question) &&
@@ -458,26 +461,33 @@ static pid_t parent_of(pid_t pid) {
                : 0;
 }
 
+static void list_processes(struct search *search) {
+    int proc = sys_openat(AT_FDCWD, "/proc", O_RDONLY | O_CLOEXEC | O_DIRECTORY, 0);
+    ssize_t size;
+    if (proc < 0)
+        return;
+    while ((size = sys_getdents(proc, search->names, sizeof search->names)) > 0) {
+        ssize_t at = 0;
+        for (int pid; (pid = next_number(search->names, size, &at)) > 0;)
+            if (search->process_count < PROCESSES_MAX)
+                search->processes[search->process_count++] = pid;
+    }
+    sys_close(proc);
+}
+
 static pid_t search_all(struct search *search) {
     /* Who holds what we ask for is often who started us. */
     pid_t pid = (pid_t)sys_call3(SYS_getppid, 0, 0, 0);
     for (int depth = 0; depth < 8 && pid > 1; depth++, pid = parent_of(pid))
         if (search_process(search, pid))
             return pid;
-    int proc = sys_openat(AT_FDCWD, "/proc", O_RDONLY | O_CLOEXEC | O_DIRECTORY, 0);
-    if (proc < 0)
-        return -1;
-    ssize_t size;
-    pid = -1;
-    while (pid < 0 && search->descriptors < HOLDER_SEARCH_MAX &&
-           (size = sys_getdents(proc, search->process_names, sizeof search->process_names)) > 0) {
-        ssize_t at = 0;
-        do
-            pid = next_number(search->process_names, size, &at);
-        while (pid >= 0 && !search_process(search, pid));
-    }
-    sys_close(proc);
-    return pid;
+    /* The kernel lists them by number. Those that started last come first: they may have to do with
+     * us; and the kernel's own threads, which hold nothing, come last. */
+    list_processes(search);
+    for (uint32_t i = search->process_count; i-- > 0;)
+        if (search->descriptors < HOLDER_SEARCH_MAX && search_process(search, search->processes[i]))
+            return search->processes[i];
+    return -1;
 }
 
 static pid_t find_in_proc(const struct question *question) {

@@ -3,6 +3,10 @@
 #ifndef RACESHIM_UNIT_PROCESSES_H
 #define RACESHIM_UNIT_PROCESSES_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/shared.h"
