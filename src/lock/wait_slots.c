@@ -109,8 +109,10 @@ static bool begin_private(void) {
 
 bool slots_begin(pid_t pid) {
     int32_t owner = atomic_load(&owner_pid);
+    /* A process that borrows this memory, or a copy of which nobody told: these are not its slots,
+     * and which of the two it is cannot be told here. */
     if (owner != 0 && owner != pid)
-        slots_after_fork(); /* of a fork that nobody told us about */
+        return false;
     if (atomic_load(&mode) != MODE_NONE)
         return true;
     bool shared = shared_here() != NULL &&

@@ -63,7 +63,8 @@ struct slot_head {
     uint32_t unused;
 };
 
-/* Makes the slots usable for this process. False: no memory at all. */
+/* Makes the slots usable for this process. False: no memory at all, or they are another process's.
+ */
 bool slots_begin(pid_t pid);
 /* Can other processes see them? */
 bool slots_are_shared(void);

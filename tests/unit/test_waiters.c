@@ -292,31 +292,66 @@ TEST("L5: a lock that the kernel does not know is not part of a cycle") {
     kill_child(&child);
 }
 
-static void publish_without_being_told_of_fork(void *argument) {
+/* Before and after it is told of the fork. */
+static void publish_as_child(void *argument) {
     (void)argument;
     struct waiter *w = new_waiter();
     int fd = really_lock(1, F_WRLCK);
     add_hold(w, 8, 1, RANGE_WRITE, fd);
-    tell(!wait_any() || publish(w, lock_of(8, 2, RANGE_WRITE)) != 0 ? 9 : scan(w));
+    tell(publish(w, lock_of(8, 2, RANGE_WRITE)) == 0);
+    wait_step();
+    hidden_after_fork_child(false);
+    holders_after_fork();
+    waiters_after_fork();
+    w->count = 0;
+    add_hold(w, 8, 1, RANGE_WRITE, fd);
+    tell(wait_any() || publish(w, lock_of(8, 2, RANGE_WRITE)) != 0 ? 9 : scan(w));
     wait_step();
 }
 
-TEST("L5: a child of a fork that went unseen gets slots of its own") {
+TEST("L5: a forked child uses no slot of its parent's, told of the fork or not") {
     fresh();
     struct waiter *w = new_waiter();
     int fd = really_lock(2, F_WRLCK);
     add_hold(w, 1, 2, RANGE_WRITE, fd);
-    publish(w, lock_of(1, 7, RANGE_WRITE));
+    publish(w, lock_of(1, 1, RANGE_WRITE));
     CHECK(!scan(w));
-    struct child child = start_child_as(publish_without_being_told_of_fork, NULL, false);
+    struct child child = start_child_as(publish_as_child, NULL, false);
     CHECK_EQ(heard_from(&child), 0);
     CHECK(!scan(w));
-    wait_withdraw(&w->ticket);
-    CHECK_EQ(publish(w, lock_of(1, 1, RANGE_WRITE)), 0);
-    CHECK(scan(w));
-    wait_withdraw(&w->ticket);
+    let_go_on(&child);
+    CHECK_EQ(heard_from(&child), 1);
+    CHECK(!scan(w));
     kill_child(&child);
+    wait_withdraw(&w->ticket);
+    CHECK(!wait_any());
     close(fd);
+    free_waiter(w);
+}
+
+static int publish_in_borrowed_memory(void *argument) {
+    struct waiter *w = argument;
+    return publish(w, lock_of(1, 1, RANGE_WRITE)) == 0;
+}
+
+TEST("H2: a process that borrows the memory publishes nothing and takes nothing away") {
+    fresh();
+    struct waiter *w = new_waiter(), *borrower = new_waiter();
+    static char stack[65536] __attribute__((aligned(16)));
+    int status;
+    add_hold(w, 1, 1, RANGE_WRITE, -1);
+    publish(w, lock_of(1, 2, RANGE_WRITE));
+    pid_t pid = clone(publish_in_borrowed_memory, stack + sizeof stack,
+                      CLONE_VM | CLONE_VFORK | SIGCHLD, borrower);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+    CHECK(wait_any());
+    add_hold(borrower, 2, 2, RANGE_WRITE, -1);
+    publish(borrower, lock_of(2, 1, RANGE_WRITE));
+    CHECK(scan(borrower));
+    wait_withdraw(&borrower->ticket);
+    wait_withdraw(&w->ticket);
+    free_waiter(borrower);
     free_waiter(w);
 }
 
