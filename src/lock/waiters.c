@@ -156,7 +156,6 @@ struct search {
     struct wait_graph graph;
     /* What graph_want gave last, and how far graph_hold is with the holds that may block it. */
     struct wait_lock want;
-    uint32_t waiter;
     struct slot_reader reader;
 };
 

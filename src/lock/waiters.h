@@ -58,7 +58,9 @@ struct wait_hold {
 };
 
 /* The index-th lock that the waiting thread took last; false behind the last one. It is called with
- * all signals blocked and none of this file's locks held, with indexes 0, 1, 2, ... */
+ * all signals blocked and no lock of this file's held, with indexes 0, 1, 2, ... At index 0 the
+ * wait is already announced: a list made then misses nothing that a later wait_republish would not
+ * tell, one made before may miss a release. */
 typedef bool wait_hold_at(void *context, uint32_t index, struct wait_hold *hold);
 
 struct wait_request {
