@@ -32,6 +32,8 @@ CALL(dup2)
 ALIAS(__dup2, dup2)
 CALL(dup3)
 
+CALL(recvmsg)
+
 /* Ways to close one. */
 CALL(close)
 ALIAS(__close, close)
@@ -92,6 +94,13 @@ CALL_LAZY(getpt)
 CALL_LAZY(shm_open)
 CALL_LAZY(setmntent)
 ALIAS(__setmntent, setmntent)
+
+/* Memory that was seen to be readable may go. */
+CALL(munmap)
+CALL(mprotect)
+CALL(mremap)
+CALL(mmap)
+CALL(mmap64)
 
 /* Other processes. fork() and what libc builds on it are seen by pthread_atfork. */
 CALL_SINCE(_Fork)

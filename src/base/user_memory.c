@@ -9,9 +9,9 @@
 #define PAGE_BITS 12
 #define PAGES 64
 
-/* Pages that were found readable or writable, each where its number says. A lost race costs a look.
- */
-static _Atomic uintptr_t readable[PAGES], writable[PAGES];
+/* Pages that were found readable, each where its number says. A lost race costs a look. */
+static _Atomic uintptr_t readable[PAGES];
+_Atomic uint32_t user_memory_seen;
 
 /* A place holds the page's number and one more, so that an empty one is no page. */
 static bool seen(_Atomic uintptr_t *pages, uintptr_t page) {
@@ -20,6 +20,7 @@ static bool seen(_Atomic uintptr_t *pages, uintptr_t page) {
 
 static void mark_seen(_Atomic uintptr_t *pages, uintptr_t page) {
     atomic_store_explicit(&pages[page % PAGES], page + 1, memory_order_relaxed);
+    atomic_store_explicit(&user_memory_seen, 1, memory_order_relaxed);
 }
 
 /* The kernel copies the event before it finds that there is no such epoll descriptor. A filter that
@@ -48,14 +49,13 @@ bool user_readable_slow(const void *pointer, size_t size) {
     return true;
 }
 
+/* Never remembered: an answer is rare, and a store to memory that may only be read is a crash. */
 bool user_writable_slow(void *pointer, size_t size) {
-    uintptr_t first = (uintptr_t)pointer >> PAGE_BITS;
-    uintptr_t last = ((uintptr_t)pointer + size - 1) >> PAGE_BITS;
-    if (seen(writable, first) && (first == last || seen(writable, last)))
-        return true;
-    if (!kernel_writes(pointer) || !kernel_writes((char *)pointer + size - SYS_SIGSET_BYTES))
-        return false;
-    mark_seen(writable, first);
-    mark_seen(writable, last);
-    return true;
+    return kernel_writes(pointer) && kernel_writes((char *)pointer + size - SYS_SIGSET_BYTES);
+}
+
+void user_memory_forget_slow(void) {
+    for (int i = 0; i < PAGES; i++)
+        atomic_store_explicit(&readable[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&user_memory_seen, 0, memory_order_relaxed);
 }

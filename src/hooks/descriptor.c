@@ -8,6 +8,8 @@
 #include <dirent.h>
 #include <limits.h>
 #include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
 
 int hook_dup(int fd, const struct caller *caller) {
     int copy = real(dup)(fd);
@@ -90,8 +92,11 @@ static inline bool close_matters(struct room *room, int fd) {
 
 int hook_close(int fd, const struct caller *caller) {
     struct room *room = room_here();
+    struct slot *slot = room ? room_slot(room, fd) : NULL;
     if (__builtin_expect(room != NULL, 0) && close_matters(room, fd))
         return close_tracked(room, fd, caller);
+    if (slot && !owner_is_vfork_child())
+        atomic_store_explicit(&slot->copied, false, memory_order_relaxed);
     return real(close)(fd);
 }
 
@@ -202,4 +207,26 @@ HOOK int closedir(DIR *directory) {
     int result = real(closedir)(directory);
     end_stream(&closing);
     return result;
+}
+
+/* Descriptors that come in a message may be copies of our own. */
+static void mark_received(struct room *room, struct msghdr *message) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        const unsigned char *data = CMSG_DATA(c);
+        for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+            int fd;
+            memcpy(&fd, data + at, sizeof fd);
+            room_mark_copied(room, fd);
+        }
+    }
+}
+
+HOOK ssize_t recvmsg(int socket, struct msghdr *message, int flags) {
+    ssize_t got = real(recvmsg)(socket, message, flags);
+    struct room *room = got >= 0 ? room_here() : NULL;
+    if (room && message->msg_controllen != 0)
+        mark_received(room, message);
+    return got;
 }

@@ -1,12 +1,10 @@
 #include "lock/closing.h"
 
-#include "base/text.h"
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/owner_lock.h"
 #include "lock/wait.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -67,6 +65,26 @@ static void begin_known(struct closing *c, struct room *room, int fd, struct des
     short_lock_give(&room->tables, &saved);
 }
 
+struct search {
+    struct room *room;
+    int fd;
+};
+
+static void attach_copy(void *context, int other) {
+    const struct search *search = context;
+    if (other != search->fd && !hidden_is(other) && !room_description(search->room, other))
+        describe_if_copy(search->room, search->fd, other);
+}
+
+/* The last descriptor that is known goes. Others may stand for the description that were never
+ * seen. */
+static void look_for_copies(struct room *room, int fd, const struct description *d) {
+    struct slot *slot = room_slot(room, fd);
+    struct search search = {room, fd};
+    if (slot && d->fds == 1 && atomic_exchange(&slot->copied, false))
+        room_each_open(attach_copy, &search);
+}
+
 bool closing_begin_tracked(struct closing *c, struct room *room, int fd,
                            const struct caller *caller) {
     if (owner_is_vfork_child())
@@ -75,9 +93,10 @@ bool closing_begin_tracked(struct closing *c, struct room *room, int fd,
         return false;
     *c = (struct closing){.caller = caller, .fd = fd};
     struct description *d = room_description(room, fd);
-    if (d)
+    if (d) {
+        look_for_copies(room, fd, d);
         begin_known(c, room, fd, d);
-    else if (caller && atomic_load_explicit(&room->owner_total, memory_order_relaxed) != 0)
+    } else if (caller && atomic_load_explicit(&room->owner_total, memory_order_relaxed) != 0)
         begin_unknown(c, room, fd);
     return true;
 }
@@ -219,35 +238,30 @@ void closing_end_tracked(struct closing *c, bool closed) {
         end_description(room, d);
 }
 
-/* Descriptors that are not tracked may stand for files that are: for the record alone. */
-static void note_untracked(struct room *room, unsigned first, unsigned last,
-                           const struct caller *caller) {
-    char entries[2048];
-    if (atomic_load(&room->owner_total) == 0)
+struct untracked {
+    struct room *room;
+    unsigned first, last;
+    const struct caller *caller;
+};
+
+static void note_untracked(void *context, int fd) {
+    struct untracked *u = context;
+    if ((unsigned)fd < u->first || (unsigned)fd > u->last || room_description(u->room, fd) ||
+        hidden_is(fd))
         return;
-    int dir = sys_openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    for (ssize_t got; dir >= 0 && (got = sys_getdents(dir, entries, sizeof entries)) > 0;)
-        for (ssize_t at = 0; at < got;) {
-            const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
-            uint64_t fd;
-            at += entry->d_reclen;
-            if (!text_decimal(entry->d_name, strlen(entry->d_name), &fd) || fd < first ||
-                fd > last || (int)fd == dir || room_description(room, (int)fd) ||
-                hidden_is((int)fd))
-                continue;
-            struct closing closing = {.caller = caller, .fd = (int)fd};
-            begin_unknown(&closing, room, (int)fd);
-            closing_end(&closing, true);
-        }
-    if (dir >= 0)
-        sys_close(dir);
+    struct closing closing = {.caller = u->caller, .fd = fd};
+    begin_unknown(&closing, u->room, fd);
+    closing_end(&closing, true);
 }
 
 void closing_range(unsigned first, unsigned last, const struct caller *caller) {
     struct room *room = room_here();
     if (!room || owner_is_vfork_child())
         return;
-    note_untracked(room, first, last, caller);
+    /* Descriptors that are not tracked may stand for files that are: for the record alone. */
+    struct untracked untracked = {room, first, last, caller};
+    if (atomic_load(&room->owner_total) != 0)
+        room_each_open(note_untracked, &untracked);
     unsigned top = (room->top_chunk + 1) * SLOTS_PER_CHUNK - 1;
     for (unsigned fd = first; fd <= last && fd <= top; fd++) {
         if (!atomic_load(&room->chunks[fd / SLOTS_PER_CHUNK])) {

@@ -72,6 +72,7 @@ static bool same_description(int a, int b) {
  * that was treated before and has not changed since is still at its path (a rename changes ctime).
  */
 #define REMEMBERED 64
+#define NO_RULE 0x80 /* beside enum lock_treatment: the rules were asked and say nothing */
 static struct remembered {
     uint64_t dev, ino;
     struct timespec changed;
@@ -89,6 +90,7 @@ static struct file *add_file(struct room *room, const struct stat *st) {
     if (!file)
         return NULL;
     file->changed = st->st_ctim;
+    file->special = !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode);
     if (r->ino == st->st_ino && r->dev == st->st_dev && r->changed.tv_sec == st->st_ctim.tv_sec &&
         r->changed.tv_nsec == st->st_ctim.tv_nsec)
         file->by_path = r->treatment;
@@ -103,10 +105,6 @@ static struct description *find_same(struct room *room, struct file *file, int f
             return d;
         }
     return NULL;
-}
-
-static bool lockable(const struct stat *st) {
-    return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
 }
 
 static struct description *describe_unknown(struct room *room, int fd, enum describing how,
@@ -141,7 +139,7 @@ struct description *describe(struct room *room, int fd, enum describing how) {
         return d;
     if (how != DESCRIBE_ALWAYS && atomic_load(&room->description_total) == 0)
         return NULL;
-    if (sys_fstat(fd, &st) < 0 || !lockable(&st))
+    if (sys_fstat(fd, &st) < 0)
         return NULL;
     return describe_unknown(room, fd, how, &st);
 }
@@ -169,9 +167,25 @@ struct description *describe_for_lock(struct room *room, int fd) {
     return describe(room, fd, DESCRIBE_ALWAYS);
 }
 
+void describe_if_copy(struct room *room, int fd, int other) {
+    struct sys_sigset saved;
+    struct description *d = room_description(room, fd);
+    if (!d || !room_slot_make(room, other))
+        return;
+    short_lock_take(&room->tables, &saved);
+    if (room_description(room, fd) == d && !room_description(room, other) &&
+        same_description(fd, other))
+        room_attach(room, d, other);
+    short_lock_give(&room->tables, &saved);
+}
+
 void describe_copy_known(struct room *room, int fd, int copy) {
     struct sys_sigset saved;
     struct description *d = room_description(room, fd);
+    if (!d) {
+        room_mark_copied(room, fd);
+        room_mark_copied(room, copy);
+    }
     if (!d || !room_slot_make(room, copy))
         return;
     short_lock_take(&room->tables, &saved);
@@ -182,7 +196,7 @@ void describe_copy_known(struct room *room, int fd, int copy) {
 
 /* ---- Which treatment ---- */
 
-static enum lock_treatment treatment_by_path(int fd) {
+static uint8_t treatment_by_path(int fd) {
     char link[32];
     char *path = scratch_begin(SETTINGS_PATH_MAX);
     enum lock_treatment found = LOCK_RULE_NONE;
@@ -190,18 +204,18 @@ static enum lock_treatment treatment_by_path(int fd) {
     if (path && sys_readlinkat(AT_FDCWD, link, path, SETTINGS_PATH_MAX - 1) > 0)
         found = rules_lock_treatment(&rules, path, rules.count ? finding_program() : NULL);
     scratch_end(path, SETTINGS_PATH_MAX);
-    return found == LOCK_RULE_NONE ? LOCK_RULE_DESCRIPTION : found;
+    return found == LOCK_RULE_NONE ? NO_RULE : (uint8_t)found;
 }
 
-static enum lock_treatment decide_treatment(struct room *room, struct file *file, int fd) {
+static uint8_t decide_treatment(struct room *room, struct file *file, int fd) {
     struct sys_sigset saved;
     if (file->by_path != LOCK_RULE_NONE)
         return file->by_path;
-    enum lock_treatment treatment = treatment_by_path(fd);
+    uint8_t treatment = treatment_by_path(fd);
     short_lock_take(&room->tables, &saved);
-    file->by_path = (uint8_t)treatment;
+    file->by_path = treatment;
     *remembered_place(file->dev, file->ino) =
-        (struct remembered){file->dev, file->ino, file->changed, (uint8_t)treatment};
+        (struct remembered){file->dev, file->ino, file->changed, treatment};
     short_lock_give(&room->tables, &saved);
     return treatment;
 }
@@ -215,9 +229,9 @@ static enum lock_treatment treatment_of(struct room *room, struct file *file, in
     uint8_t treatment = atomic_load(&file->treatment);
     if (treatment != LOCK_RULE_NONE)
         return treatment;
-    treatment = (uint8_t)decide_treatment(room, file, fd);
-    if (treatment == LOCK_RULE_DESCRIPTION && in_sqlites_bytes(range))
-        treatment = LOCK_RULE_PROCESS;
+    treatment = decide_treatment(room, file, fd);
+    if (treatment == NO_RULE)
+        treatment = in_sqlites_bytes(range) ? LOCK_RULE_PROCESS : LOCK_RULE_DESCRIPTION;
     uint8_t none = LOCK_RULE_NONE;
     return atomic_compare_exchange_strong(&file->treatment, &none, treatment) ? treatment : none;
 }
@@ -263,6 +277,8 @@ static const char *why_not(int error) {
         return "the system has no descriptor or memory left, so the file's locks stay POSIX locks";
     case -ENOENT:
         return "/proc is not mounted, so locks stay POSIX locks";
+    case -EISDIR:
+        return "not a regular file, so its locks stay POSIX locks";
     case -EOPNOTSUPP:
         return "the file system may not tell a description's locks from a process's, so they stay "
                "POSIX locks";
@@ -370,7 +386,8 @@ static struct owner *make_owner(struct room *room, struct description *d, int fd
     const char *why = NULL;
     sys_block_signals(&saved);
     if (repair && !(shared && d->file->process_owner)) {
-        hidden = open_private(fd, d->access, d->file->dev, d->file->ino);
+        hidden =
+            d->file->special ? -EISDIR : open_private(fd, d->access, d->file->dev, d->file->ino);
         if (hidden < 0) {
             /* From here on the file is POSIX's: closing a private description of it would drop the
              * process's POSIX locks. */
@@ -430,28 +447,6 @@ void describe_repair_again(struct owner *owner, int fd) {
         owner_doubt(owner);
     owner->hidden = hidden;
     atomic_store(&owner->file->unrepaired, false);
-}
-
-#define TOLD_MAX 64
-
-void describe_unlockable(int fd, const struct caller *caller) {
-    static _Atomic uint64_t told[TOLD_MAX];
-    struct stat st;
-    int flags = sys_fcntl(fd, F_GETFL, 0);
-    if (flags < 0 || (flags & O_PATH) || sys_fstat(fd, &st) < 0 || lockable(&st))
-        return;
-    uint64_t key = (st.st_ino ^ ((uint64_t)st.st_dev << 40)) | UINT64_C(1) << 63;
-    for (int i = 0; i < TOLD_MAX; i++) {
-        uint64_t empty = 0;
-        if (atomic_load(&told[i]) == key)
-            return;
-        if (atomic_compare_exchange_strong(&told[i], &empty, key))
-            break;
-        if (empty == key)
-            return;
-    }
-    struct file file = {.dev = st.st_dev, .ino = st.st_ino};
-    finding_degraded(fd, &file, "not a regular file, so its locks stay POSIX locks", caller);
 }
 
 void describe_give_up(struct room *room, struct description *d, struct owner *owner, int fd,

@@ -40,6 +40,9 @@ struct owner *describe_owner(struct room *room, struct description *description,
 struct owner *describe_native_owner(struct room *room, struct description *description,
                                     enum owner_class class);
 
+/* If both stand for the same description, the other descriptor becomes known. */
+void describe_if_copy(struct room *room, int fd, int other);
+
 /* A copy of a descriptor was made by dup and the like. */
 void describe_copy_known(struct room *room, int fd, int copy);
 static inline void describe_copy(int fd, int copy) {
@@ -51,10 +54,6 @@ static inline void describe_copy(int fd, int copy) {
 /* The file turned out not to bear description-owned locks: its locks are POSIX's from now on. */
 void describe_give_up(struct room *room, struct description *description, struct owner *owner,
                       int fd, const char *why, const struct caller *caller);
-
-/* A lock was asked for on something that cannot be tracked: recorded once for each, if it can be
- * locked at all. */
-void describe_unlockable(int fd, const struct caller *caller);
 
 /* The owner's locks became POSIX's for an exec that failed: takes them back to a private
  * description, with an instant between. fd stands for one of its descriptions. */

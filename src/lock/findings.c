@@ -131,6 +131,24 @@ static enum owner_class class_of(const struct request *q) {
     return q->owner ? (enum owner_class)q->owner->class : OWNER_RECORD;
 }
 
+static const struct held *exactly(const struct range_set *set, const struct byte_range *range,
+                                  enum range_type type) {
+    struct kernel_range listed;
+    for (uint32_t index = 0; range_set_kernel_view(set, &index, &listed);)
+        if (listed.start == range->start && listed.end == range->end && listed.type == type)
+            return range_set_first(set, range);
+    return NULL;
+}
+
+bool find_exact(struct room *room, struct file *file, const struct owner *self,
+                const struct byte_range *range, enum range_type type, struct met *met) {
+    struct sys_sigset saved;
+    short_lock_take(&room->tables, &saved);
+    bool found = find(room, file, self, OWNER_RECORD, exactly, range, type, met);
+    short_lock_give(&room->tables, &saved);
+    return found;
+}
+
 /* ---- Putting a record together ---- */
 
 static struct timespec time_of(int64_t ns) {

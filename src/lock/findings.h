@@ -42,6 +42,10 @@ bool find_overlap(struct room *room, struct file *file, const struct owner *self
 bool find_overlap_locked(struct room *room, struct file *file, const struct owner *self,
                          const struct byte_range *range, struct met *met);
 
+/* The record lock of another owner that the kernel would list as exactly this one. */
+bool find_exact(struct room *room, struct file *file, const struct owner *self,
+                const struct byte_range *range, enum range_type type, struct met *met);
+
 /* One event with two sides. `there` may be NULL. */
 void finding(enum event_kind kind, enum event_action action, const struct request *request,
              struct file *file, const struct met *there);

@@ -227,6 +227,14 @@ static int unlock(struct request *q, struct description *d, struct owner *owner)
     return result;
 }
 
+/* A description that never locked has no owner, unless the file's locks belong to the process. */
+static struct owner *owner_if_any(const struct request *q, struct description *d) {
+    struct owner *owner = atomic_load(&d->owners[OWNER_RECORD]);
+    if (owner || !__atomic_load_n(&d->file->process_owner, __ATOMIC_RELAXED))
+        return owner;
+    return describe_owner(q->room, d, q->fd, &q->range, q->caller);
+}
+
 /* The description holds nothing; only POSIX, where the file is left to it, unlocks others' locks.
  */
 static int unlock_without(struct request *q, struct description *d) {
@@ -250,7 +258,7 @@ static void name_the_holder(struct request *q, struct description *d, struct own
     if (range_from_flock(0, answer->l_start, answer->l_len, &range) < 0)
         return;
     enum range_type type = answer->l_type == F_WRLCK ? RANGE_WRITE : RANGE_READ;
-    if (d && met_own_lock(q, d, owner, &met)) {
+    if (d && find_exact(q->room, d->file, owner, &range, type, &met)) {
         answer->l_pid = sys_getpid();
         finding(EVENT_SELF_LOCK, ACTION_DENIED, q, d->file, &met);
         return;
@@ -266,7 +274,7 @@ static void name_the_holder(struct request *q, struct description *d, struct own
 
 static int query(struct request *q, struct description *d, struct flock *user, short type) {
     struct flock answer = kernel_lock(type, &q->range);
-    struct owner *owner = d ? atomic_load(&d->owners[OWNER_RECORD]) : NULL;
+    struct owner *owner = d ? owner_if_any(q, d) : NULL;
     int result;
     if (owner && owner_pin(owner)) {
         result = ask(q, owner, F_GETLK, &answer);
@@ -277,10 +285,12 @@ static int query(struct request *q, struct description *d, struct flock *user, s
     }
     if (result < 0)
         return result;
+    struct flock before = *user; /* the look at the memory may overwrite it */
     if (!user_writable(user, sizeof *user))
         return -EFAULT;
     if (answer.l_type == F_UNLCK) {
-        user->l_type = F_UNLCK;
+        before.l_type = F_UNLCK;
+        *user = before;
         return 0;
     }
     if (answer.l_pid == -1)
@@ -307,10 +317,8 @@ static bool may(const struct description *d, const struct request *q) {
 static int lock_or_wait(struct request *q, bool wait) {
     for (int tries = 0; tries < 16; tries++) {
         struct description *d = describe_for_lock(q->room, q->fd);
-        if (!d) {
-            describe_unlockable(q->fd, q->caller);
+        if (!d)
             return REQUEST_PASS;
-        }
         struct owner *owner = describe_owner(q->room, d, q->fd, &q->range, q->caller);
         if (!owner)
             return REQUEST_PASS;
@@ -327,7 +335,7 @@ static int lock_or_wait(struct request *q, bool wait) {
 static int unlock_if_known(struct request *q) {
     for (int tries = 0; tries < 16; tries++) {
         struct description *d = describe(q->room, q->fd, DESCRIBE_BESIDE);
-        struct owner *owner = d ? atomic_load(&d->owners[OWNER_RECORD]) : NULL;
+        struct owner *owner = d ? owner_if_any(q, d) : NULL;
         int result = !d ? REQUEST_PASS : owner ? unlock(q, d, owner) : unlock_without(q, d);
         if (result != -ESRCH)
             return result;
@@ -349,7 +357,7 @@ int request_record_lock_checked(int fd, int cmd, struct flock *lock, const struc
         return REQUEST_PASS;
     int result = absolute_range(fd, lock, &q.range);
     if (result < 0)
-        return result == -ESPIPE || result == -EBADF ? REQUEST_PASS : result;
+        return REQUEST_PASS; /* the kernel says which error comes first */
     q.type = lock->l_type == F_WRLCK ? RANGE_WRITE : RANGE_READ;
     if (cmd == F_GETLK)
         return query(&q, describe(q.room, fd, DESCRIBE_ALWAYS), lock, lock->l_type);

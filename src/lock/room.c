@@ -1,11 +1,13 @@
 #include "lock/room.h"
 
 #include "base/owner.h"
+#include "base/text.h"
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/waiters.h"
 #include "report/log.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/kcmp.h>
 #include <string.h>
@@ -34,6 +36,34 @@ static struct room *room_map(size_t size) {
     return room;
 }
 
+bool room_each_open(each_descriptor *each, void *context) {
+    char entries[1024];
+    int dir = sys_openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (dir < 0)
+        return false;
+    for (ssize_t got; (got = sys_getdents(dir, entries, sizeof entries)) > 0;)
+        for (ssize_t at = 0; at < got;) {
+            const struct dirent64 *entry = (const struct dirent64 *)(const void *)(entries + at);
+            uint64_t fd;
+            at += entry->d_reclen;
+            if (text_decimal(entry->d_name, strlen(entry->d_name), &fd) && (int)fd != dir)
+                each(context, (int)fd);
+        }
+    sys_close(dir);
+    return true;
+}
+
+void room_mark_copied(struct room *room, int fd) {
+    struct slot *slot = room_slot_make(room, fd);
+    if (slot)
+        atomic_store_explicit(&slot->copied, true, memory_order_relaxed);
+}
+
+static void mark_copied(void *context, int fd) {
+    if (!hidden_is(fd))
+        room_mark_copied(context, fd);
+}
+
 static size_t room_size;
 
 struct room *room_begin(void) {
@@ -57,6 +87,8 @@ struct room *room_begin(void) {
     room->limit = room_size;
     room_maker = sys_getpid();
     atomic_store(&room->alive, 1);
+    /* What was opened, copied or inherited so far was not seen. */
+    room_each_open(mark_copied, room);
     return room;
 }
 

@@ -81,6 +81,7 @@ struct file {
     _Atomic uint32_t owner_count;
     uint32_t description_count;
     struct timespec changed;   /* ctime when it became known */
+    bool special;              /* a pipe, a device, a socket: opening it again would not be safe */
     uint8_t by_path;           /* enum lock_treatment that the rules give it; NONE: not asked yet */
     _Atomic uint8_t treatment; /* enum lock_treatment; NONE: not decided */
     _Atomic bool unrepaired;   /* should be repaired but cannot be: POSIX locks, watched */
@@ -89,7 +90,8 @@ struct file {
 struct slot {
     struct description *_Atomic description; /* SLOT_CLOSING set while a close is under way */
     int next_fd;                             /* next slot of the same description */
-    uint64_t checked; /* ticks.h: when the number was last used, after a look at what it is */
+    _Atomic bool copied; /* another descriptor may stand for the same description, unknown to us */
+    uint64_t checked;    /* ticks.h: when the number was last used, after a look at what it is */
 };
 #define SLOT_CLOSING ((uintptr_t)1)
 
@@ -132,6 +134,14 @@ static inline struct room *room_here(void) {
         return room_reborn(room);
     return room;
 }
+
+/* Calls for every open descriptor of the process. False: they cannot be listed. */
+typedef void each_descriptor(void *context, int fd);
+bool room_each_open(each_descriptor *each, void *context);
+
+/* Copies that were made before, or come by other ways than a hook sees: the descriptor may have
+ * some. */
+void room_mark_copied(struct room *room, int fd);
 
 /* The room, made at the first need. NULL: no memory, or this process is foreign. */
 struct room *room_begin(void);
