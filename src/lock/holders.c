@@ -155,25 +155,39 @@ void holder_withdraw(struct holder_entry *entry) {
 
 /* ---- Asking the kernel ---- */
 
-static bool says_lock(int fdinfo, const struct question *question, enum fdinfo_class lock_class) {
+/* How a lock's range must lie to the one that is asked about. */
+enum match { OVERLAPS, EQUALS };
+
+static bool is_asked_for(const struct fdinfo_lock *lock, const struct question *question,
+                         enum fdinfo_class lock_class, enum match match) {
+    const struct byte_range *range = &question->range;
+    if (lock->inode != question->ino || lock->lock_class != lock_class ||
+        lock->type != question->type)
+        return false;
+    return match == EQUALS ? lock->start == range->start && lock->end == range->end
+                           : range_overlaps(lock->start, lock->end, range->start, range->end);
+}
+
+static enum holder_answer read_answer(int fdinfo, const struct question *question,
+                                      enum fdinfo_class lock_class, enum match match) {
     struct fdinfo_parser parser = {.prefixed = true};
     struct fdinfo_lock lock;
     char chunk[1024];
-    ssize_t got;
     /* 16 MiB: more than a hundred thousand locks. */
-    for (int chunks = 0; chunks < 16384 && (got = sys_read(fdinfo, chunk, sizeof chunk)) > 0;
-         chunks++)
+    for (int chunks = 0; chunks < 16384; chunks++) {
+        ssize_t got = sys_read(fdinfo, chunk, sizeof chunk);
+        if (got <= 0)
+            return got == 0 ? HOLDER_NO : HOLDER_CANNOT_TELL;
         for (const char *at = chunk; fdinfo_next(&parser, &at, chunk + got, &lock);)
-            if (lock.inode == question->ino && lock.lock_class == lock_class &&
-                lock.type == question->type &&
-                range_overlaps(lock.start, lock.end, question->range.start, question->range.end))
-                return true;
-    return false;
+            if (is_asked_for(&lock, question, lock_class, match))
+                return HOLDER_YES;
+    }
+    return HOLDER_CANNOT_TELL;
 }
 
 /* Inside the gate of hidden.h. */
 static enum holder_answer ask(pid_t pid, int fd, const struct question *question,
-                              enum fdinfo_class lock_class) {
+                              enum fdinfo_class lock_class, enum match match) {
     char name[64];
     struct text path;
     if (!atomic_load(&proc_is_ours) || pid <= 0 || fd < 0)
@@ -186,19 +200,24 @@ static enum holder_answer ask(pid_t pid, int fd, const struct question *question
     int fdinfo = sys_openat(AT_FDCWD, name, O_RDONLY | O_CLOEXEC, 0);
     if (fdinfo < 0)
         return fdinfo == -ENOENT || fdinfo == -ESRCH ? HOLDER_NO : HOLDER_CANNOT_TELL;
-    bool found = says_lock(fdinfo, question, lock_class);
+    enum holder_answer answer = read_answer(fdinfo, question, lock_class, match);
     sys_close(fdinfo);
-    return found ? HOLDER_YES : HOLDER_NO;
+    return answer;
+}
+
+static enum holder_answer ask_for_itself(pid_t pid, int fd, const struct question *question,
+                                         enum fdinfo_class lock_class, enum match match) {
+    hidden_begin();
+    enum holder_answer answer = ask(pid, fd, question, lock_class, match);
+    hidden_end();
+    return answer;
 }
 
 enum holder_answer holder_ask(pid_t pid, int fd, uint64_t ino, const struct byte_range *range,
                               enum range_type type, enum fdinfo_class lock_class) {
     struct question question = {0, ino, *range, type};
     self();
-    hidden_begin();
-    enum holder_answer answer = ask(pid, fd, &question, lock_class);
-    hidden_end();
-    return answer;
+    return ask_for_itself(pid, fd, &question, lock_class, OVERLAPS);
 }
 
 /* ---- Holders met before ---- */
@@ -316,8 +335,7 @@ static bool still_says(const struct answer *answer, const struct question *quest
 
 static bool confirm_entry(const struct snapshot *s, const struct question *question, bool exact) {
     enum holder_answer answer =
-        holder_ask(tenant_pid(s->tenant), s->hidden, question->ino, &question->range,
-                   (enum range_type)question->type, FDINFO_OFD);
+        ask_for_itself(tenant_pid(s->tenant), s->hidden, question, FDINFO_OFD, EQUALS);
     return answer == HOLDER_YES ||
            (answer == HOLDER_CANNOT_TELL && exact && !is_dead(tenant_pid(s->tenant)));
 }
@@ -410,7 +428,7 @@ static bool search_descriptors(struct search *search, int directory, pid_t pid) 
             if (search->descriptors++ >= HOLDER_SEARCH_MAX)
                 return false;
             if (is_the_file(directory, fd, question) &&
-                ask(pid, fd, question, FDINFO_OFD) == HOLDER_YES) {
+                ask(pid, fd, question, FDINFO_OFD, EQUALS) == HOLDER_YES) {
                 search->fd = fd;
                 return true;
             }
@@ -517,7 +535,7 @@ pid_t holder_find(uint64_t dev, uint64_t ino, const struct byte_range *range,
     if (met && answer.tenant != 0 && still_says(&answer, &question))
         return answer.pid;
     if (met && answer.tenant == 0 &&
-        holder_ask(answer.pid, answer.fd, ino, range, type, FDINFO_OFD) == HOLDER_YES)
+        ask_for_itself(answer.pid, answer.fd, &question, FDINFO_OFD, EQUALS) == HOLDER_YES)
         return answer.pid;
     pid_t pid = find_published(&question);
     return pid > 0 ? pid : find_in_proc(&question);

@@ -79,7 +79,7 @@ void holder_withdraw(struct holder_entry *entry);
 
 /* Which process holds the description-owned lock of exactly this range and type, which F_GETLK has
  * just reported with pid -1? Never this process: its own owners are the caller's to know. -1: not
- * found (another user's, or released meanwhile).
+ * found (another user's, or changed meanwhile: then F_GETLK says something else when asked again).
  *
  * A holder under the shim costs a system call or two; one met before, a look at its fdinfo; one
  * never met, a search through /proc, which is bounded (HOLDER_SEARCH_MAX descriptors). */

@@ -176,6 +176,31 @@ TEST("L4: a holder of several ranges is named for each of them, as long as it ho
     kill_child(&child);
 }
 
+static void readers_of_several(void *argument) {
+    struct holding h;
+    hold_file(&h, "file");
+    kernel_lock(h.hidden, F_RDLCK, 100, argument ? 109 : 119);
+    kernel_lock(h.hidden, F_RDLCK, 200, argument ? 209 : 219);
+    holder_update(h.entry, &h.set, true);
+    tell(1);
+    wait_step();
+}
+
+TEST("L4: of holders whose ranges overlap, the one of exactly that range is named") {
+    fresh_directory();
+    struct child first = start_child(readers_of_several, NULL);
+    struct child second = start_child(readers_of_several, "shorter");
+    heard_from(&first);
+    heard_from(&second);
+    CHECK_EQ(find("file", 100, 119, RANGE_READ), first.pid);
+    CHECK_EQ(find("file", 100, 109, RANGE_READ), second.pid);
+    CHECK_EQ(find("file", 200, 219, RANGE_READ), first.pid);
+    CHECK_EQ(find("file", 200, 209, RANGE_READ), second.pid);
+    CHECK_EQ(find("file", 200, 200, RANGE_READ), -1);
+    kill_child(&first);
+    kill_child(&second);
+}
+
 static void unsure_of_it(void *argument) {
     struct holding h;
     (void)argument;
