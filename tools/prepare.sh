@@ -37,7 +37,7 @@ build_packages=(build-essential autoconf automake libtool pkg-config libjansson-
 test_packages=(bats jq procps strace valgrind libc6-dbg gcc-multilib dpkg-dev xz-utils gettext texinfo
   sqlite3 python3 perl git default-jdk-headless stress-ng tdb-tools)
 # What .ci/run uses besides
-check_packages=(clang clang-format clang-tidy shellcheck)
+check_packages=(clang clang-format cppcheck shellcheck)
 
 # as_root CMD...
 as_root() {
