@@ -379,6 +379,8 @@ static pid_t find_published(const struct question *question) {
 /* Too large for a handler's stack. */
 struct search {
     const struct question *question;
+    enum fdinfo_class lock_class;
+    enum match match;
     uint32_t descriptors; /* looked at */
     int fd;               /* the one that holds the lock */
     char names[16384];
@@ -428,7 +430,7 @@ static bool search_descriptors(struct search *search, int directory, pid_t pid) 
             if (search->descriptors++ >= HOLDER_SEARCH_MAX)
                 return false;
             if (is_the_file(directory, fd, question) &&
-                ask(pid, fd, question, FDINFO_OFD, EQUALS) == HOLDER_YES) {
+                ask(pid, fd, question, search->lock_class, search->match) == HOLDER_YES) {
                 search->fd = fd;
                 return true;
             }
@@ -515,6 +517,8 @@ static pid_t find_in_proc(const struct question *question) {
     if (search == NULL)
         return -1;
     search->question = question;
+    search->lock_class = FDINFO_OFD;
+    search->match = EQUALS;
     hidden_begin();
     pid_t pid = search_all(search);
     hidden_end();
@@ -524,6 +528,24 @@ static pid_t find_in_proc(const struct question *question) {
     }
     scratch_end(search, sizeof *search);
     return pid > 0 ? pid : -1;
+}
+
+enum holder_answer holder_ask_process(pid_t pid, uint64_t dev, uint64_t ino,
+                                      const struct byte_range *range, enum range_type type,
+                                      enum fdinfo_class lock_class) {
+    struct question question = {dev, ino, *range, type};
+    self();
+    struct search *search = atomic_load(&proc_is_ours) ? scratch_begin(sizeof *search) : NULL;
+    if (search == NULL)
+        return HOLDER_CANNOT_TELL;
+    search->question = &question;
+    search->lock_class = lock_class;
+    search->match = OVERLAPS;
+    hidden_begin();
+    bool found = search_process(search, pid);
+    hidden_end();
+    scratch_end(search, sizeof *search);
+    return found ? HOLDER_YES : HOLDER_NO;
 }
 
 pid_t holder_find(uint64_t dev, uint64_t ino, const struct byte_range *range,

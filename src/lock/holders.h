@@ -92,6 +92,11 @@ enum holder_answer { HOLDER_NO, HOLDER_YES, HOLDER_CANNOT_TELL };
 enum holder_answer holder_ask(pid_t pid, int fd, uint64_t ino, const struct byte_range *range,
                               enum range_type type, enum fdinfo_class lock_class);
 
+/* The same for all descriptors of that process. */
+enum holder_answer holder_ask_process(pid_t pid, uint64_t dev, uint64_t ino,
+                                      const struct byte_range *range, enum range_type type,
+                                      enum fdinfo_class lock_class);
+
 /* The pid namespace of this process, as a number; 0 if it cannot be told. */
 uint32_t holder_namespace(void);
 

@@ -286,18 +286,25 @@ static void describe(struct search *search, uint32_t length, struct wait_cycle *
 
 /* ---- Confirming ---- */
 
-static enum holder_answer ask_kernel(const struct slot_head *head, const struct wait_hold *hold) {
+static enum holder_answer ask_for_class(const struct slot_head *head, const struct wait_hold *hold,
+                                        enum fdinfo_class lock_class) {
     const struct wait_lock *lock = &hold->lock;
     enum range_type type = (enum range_type)lock->type;
-    if (head->pid_namespace == 0 || head->pid_namespace != holder_namespace())
-        return HOLDER_CANNOT_TELL;
-    if (lock->lock_class == WAIT_FLOCK)
-        return holder_ask(head->pid, hold->carrier, lock->ino, &lock->range, type, FDINFO_FLOCK);
     enum holder_answer answer =
-        holder_ask(head->pid, hold->carrier, lock->ino, &lock->range, type, FDINFO_OFD);
+        holder_ask(head->pid, hold->carrier, lock->ino, &lock->range, type, lock_class);
     if (answer != HOLDER_NO)
         return answer;
-    return holder_ask(head->pid, hold->carrier, lock->ino, &lock->range, type, FDINFO_POSIX);
+    /* Its owner may have moved to another descriptor since. */
+    return holder_ask_process(head->pid, lock->dev, lock->ino, &lock->range, type, lock_class);
+}
+
+static enum holder_answer ask_kernel(const struct slot_head *head, const struct wait_hold *hold) {
+    if (head->pid_namespace == 0 || head->pid_namespace != holder_namespace())
+        return HOLDER_CANNOT_TELL;
+    if (hold->lock.lock_class == WAIT_FLOCK)
+        return ask_for_class(head, hold, FDINFO_FLOCK);
+    enum holder_answer answer = ask_for_class(head, hold, FDINFO_OFD);
+    return answer != HOLDER_NO ? answer : ask_for_class(head, hold, FDINFO_POSIX);
 }
 
 static void refute(struct search *search, uint32_t waiter, const struct wait_hold *hold) {

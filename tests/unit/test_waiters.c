@@ -223,10 +223,11 @@ TEST("L5: a lock that another thread released is no longer part of a cycle") {
 
 /* ---- Among processes ---- */
 
-/* Holds byte 1, publishes that it wants byte 2, and does as it is told. */
+/* Holds byte 1 (or only says so), publishes that it wants byte 2, and does as it is told. */
 static void hold_one_want_two(void *argument) {
     struct waiter *w = new_waiter();
-    int fd = really_lock(1, F_WRLCK);
+    bool really = argument == NULL || strcmp(argument, "without the lock") != 0;
+    int fd = really ? really_lock(1, F_WRLCK) : 3;
     add_hold(w, 1, 1, RANGE_WRITE, argument ? fd + 50 : fd);
     publish(w, lock_of(1, 2, RANGE_WRITE));
     tell(scan(w));
@@ -286,9 +287,17 @@ TEST("L5: a process that was killed waits for nothing") {
 
 TEST("L5: a lock that the kernel does not know is not part of a cycle") {
     fresh();
-    struct child child = start_child(hold_one_want_two, "with a carrier that is not open");
+    struct child child = start_child(hold_one_want_two, "without the lock");
     CHECK_EQ(heard_from(&child), 0);
     CHECK(!hold_two_want_one(NULL));
+    kill_child(&child);
+}
+
+TEST("L5: a lock that moved to another descriptor is still part of a cycle") {
+    fresh();
+    struct child child = start_child(hold_one_want_two, "with a carrier that is not open");
+    CHECK_EQ(heard_from(&child), 0);
+    CHECK(hold_two_want_one(NULL));
     kill_child(&child);
 }
 
