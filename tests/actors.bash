@@ -5,7 +5,7 @@
 #   script bare|shimmed|watched PROCESS... <<<LINES    runs a whole script; the answers are in $output and $lines
 #   answers LINES                                fails with a diff unless $output consists of these lines
 
-declare -gA to_actors from_actors
+declare -gA to_actors from_actors jobs_of_actors
 declare -g reply=
 
 start() {
@@ -18,6 +18,7 @@ start() {
     for fd in "${to_actors[@]}" "${from_actors[@]}"; do exec {fd}>&-; done
     "$how" "$PROBES/lock_actors" "$@" <"$WORK/$name.to" >"$WORK/$name.from"
   ) &
+  jobs_of_actors[$name]=$!
   exec {to}>"$WORK/$name.to" {from}<"$WORK/$name.from"
   to_actors[$name]=$to
   from_actors[$name]=$from
@@ -37,12 +38,20 @@ stop() {
   local name=$1 to=${to_actors[$1]} from=${from_actors[$1]}
   exec {to}>&- {from}<&-
   unset "to_actors[$name]" "from_actors[$name]"
+  # Their locks are gone only when they are.
+  wait "${jobs_of_actors[$name]}" || true
 }
 
 teardown() {
   local name
   for name in "${!to_actors[@]}"; do stop "$name"; done
-  wait
+}
+
+# What the program said, without what a prefix as valgrind says beside it.
+# shellcheck disable=SC2034,SC2154 # $output and $lines are set by run
+without_prefix() {
+  output=$(sed '/^==[0-9]*==/d' <<<"$output")
+  mapfile -t lines <<<"$output"
 }
 
 # shellcheck disable=SC2154 # $status is set by run
@@ -51,9 +60,16 @@ script() {
   shift
   run "$how" "$PROBES/lock_actors" "$@"
   [ "$status" -eq 0 ]
+  without_prefix
 }
 
 answers() {
-  # shellcheck disable=SC2154 # $output is set by bats' run
+  without_prefix
   diff <(printf '%s\n' "$1") <(printf '%s\n' "$output")
+}
+
+not_under_valgrind() {
+  case ${RACESHIM_TEST_PREFIX-} in
+  *valgrind*) skip "$1" ;;
+  esac
 }

@@ -127,6 +127,7 @@ END
   python=$(python)
   run bare "$python" two_connections.py bare.db "$1"
   [ "$status" -eq 0 ]
+  without_prefix
   bare_output=$output
   grep -qx 'two INSERT INTO t VALUES (1): ok' <<<"$output"
   grep -qx 'other BEGIN IMMEDIATE: database is locked' <<<"$output"
@@ -185,6 +186,7 @@ END
   python=$(python)
   run bare "$python" two_modes.py bare.db
   [ "$status" -eq 0 ]
+  without_prefix
   bare_output=$output
   run shimmed "$python" two_modes.py shimmed.db
   [ "$status" -eq 0 ]
@@ -340,7 +342,9 @@ END
     mkdir "$how"
     cd "$how" || return 1
     # Some of the statements fail, in both.
-    "$how" sqlite3 data.db <../script.sql >../"$how.out" 2>&1 || true
+    run "$how" sqlite3 data.db <../script.sql
+    without_prefix
+    echo "$output" >../"$how.out"
     "$how" sqlite3 data.db .dump >../"$how.dump"
     cd ..
   done
@@ -491,7 +495,6 @@ treated() {
   treatment+=$'\n'"outside: $reply"
   stop inside
   stop outside
-  wait
   echo "$file: $treatment"
 }
 

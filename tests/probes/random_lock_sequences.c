@@ -649,15 +649,20 @@ static void read_line(const char *line, struct table tables[2]) {
                                strcmp(type, "READ") == 0 ? F_RDLCK : F_WRLCK};
 }
 
-static void read_tables(struct table tables[2]) {
+/* Returns in how many pieces the kernel gave the list. Between two pieces, other programs may lock.
+ */
+static int read_tables(struct table tables[2]) {
     static char text[1 << 20];
     size_t filled = 0;
     ssize_t got;
+    int pieces = 0;
     tables[0].count = tables[1].count = 0;
     must(sys_lseek(proc_locks, 0, SEEK_SET) == 0, "lseek in /proc/locks");
     while (filled + 1 < sizeof text &&
-           (got = sys_read(proc_locks, text + filled, sizeof text - filled - 1)) > 0)
+           (got = sys_read(proc_locks, text + filled, sizeof text - filled - 1)) > 0) {
         filled += (size_t)got;
+        pieces++;
+    }
     text[filled] = '\0';
     for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
         *end = '\0';
@@ -665,10 +670,10 @@ static void read_tables(struct table tables[2]) {
     }
     for (int file = 0; file < 2; file++)
         qsort(tables[file].ranges, (size_t)tables[file].count, sizeof(struct range), by_range);
+    return pieces;
 }
 
 static int same_tables(struct table tables[2]) {
-    read_tables(tables);
     if (tables[0].count != tables[1].count)
         return 0;
     for (int i = 0; i < tables[0].count; i++)
@@ -679,10 +684,12 @@ static int same_tables(struct table tables[2]) {
 
 static void compare_tables(void) {
     static struct table tables[2];
-    /* The list is read in pieces; other programs on the machine may lock meanwhile. */
-    for (int attempt = 0; attempt < 3; attempt++)
+    int pieces, attempts = 0;
+    do {
+        pieces = read_tables(tables);
         if (same_tables(tables))
             return;
+    } while (pieces > 1 && ++attempts < 1000);
     report_difference("the kernel's lists of locks");
     for (int file = 0; file < 2 && options.verbose; file++)
         for (int i = 0; i < tables[file].count; i++)
