@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
         must(pthread_create(&threads[i], NULL, lock_for_the_first_time, NULL) == 0,
              "pthread_create");
     for (int i = 0; i < atoi(argv[1]); i++) {
-        int status;
+        int status = 0;
         pid_t child = fork();
         if (child == 0)
             _exit(differs(&wanted));
