@@ -44,6 +44,10 @@ syscall:
         je      .Lours
         cmpq    $__NR_clone, %rdi
         je      .Lclone
+        cmpq    $__NR_vfork, %rdi
+        je      .Llends
+        cmpq    $__NR_clone3, %rdi      /* its flags lie in memory: taken for granted */
+        je      .Llends
 .Lnext:
         movq    hook_next_syscall(%rip), %rax
         testq   %rax, %rax
@@ -59,6 +63,7 @@ syscall:
 .Lshares:
         testq   $CLONE_THREAD, %rsi
         jnz     .Lnext
+.Llends:
         pushq   %rdi
         .cfi_adjust_cfa_offset 8
         pushq   %rsi

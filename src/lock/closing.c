@@ -72,16 +72,16 @@ struct search {
 
 static void attach_copy(void *context, int other) {
     const struct search *search = context;
-    if (other != search->fd && !hidden_is(other) && !room_description(search->room, other))
+    if (other != search->fd && !hidden_is(other) && room_is_free(search->room, other))
         describe_if_copy(search->room, search->fd, other);
 }
 
 /* The last descriptor that is known goes. Others may stand for the description that were never
  * seen. */
-static void look_for_copies(struct room *room, int fd, const struct description *d) {
-    struct slot *slot = room_slot(room, fd);
+static void look_for_copies(struct room *room, int fd, struct description *d) {
     struct search search = {room, fd};
-    if (slot && d->fds == 1 && atomic_exchange(&slot->copied, false))
+    bool marked = atomic_exchange(&room_slot(room, fd)->copied, false);
+    if (d->fds == 1 && (atomic_exchange(&d->copied, false) || marked))
         room_each_open(attach_copy, &search);
 }
 

@@ -173,8 +173,7 @@ void describe_if_copy(struct room *room, int fd, int other) {
     if (!d || !room_slot_make(room, other))
         return;
     short_lock_take(&room->tables, &saved);
-    if (room_description(room, fd) == d && !room_description(room, other) &&
-        same_description(fd, other))
+    if (room_description(room, fd) == d && room_is_free(room, other) && same_description(fd, other))
         room_attach(room, d, other);
     short_lock_give(&room->tables, &saved);
 }
@@ -189,7 +188,7 @@ void describe_copy_known(struct room *room, int fd, int copy) {
     if (!d || !room_slot_make(room, copy))
         return;
     short_lock_take(&room->tables, &saved);
-    if (room_description(room, fd) == d && !room_description(room, copy))
+    if (room_description(room, fd) == d && room_is_free(room, copy))
         room_attach(room, d, copy);
     short_lock_give(&room->tables, &saved);
 }
@@ -309,20 +308,32 @@ static int open_private(int fd, int access, uint64_t dev, uint64_t ino) {
 
 /* ---- Owners ---- */
 
+/* Wants `tables`. The owner that is there already. */
+static struct owner *join_owner(struct description *d, enum owner_class class, bool shared) {
+    struct owner *owner = atomic_load(&d->owners[class]);
+    if (owner || !shared || !d->file->process_owner)
+        return owner;
+    owner = d->file->process_owner;
+    owner->descriptions++;
+    atomic_store(&d->owners[class], owner);
+    return owner;
+}
+
 /* Wants signals blocked. Publishes a new owner in the tables, or finds that another thread was
  * faster. Returns the owner that counts; *lost is the descriptor that is not needed then. */
-static struct owner *install(struct room *room, struct description *d, enum owner_class class,
-                             int hidden, int access, bool shared, int *lost) {
+static struct owner *install(struct room *room, struct description *d, int fd,
+                             enum owner_class class, int hidden, bool shared, int *lost) {
     short_lock_take_quiet(&room->tables);
-    struct owner *owner = atomic_load(&d->owners[class]);
-    if (!owner && shared && (owner = d->file->process_owner)) {
-        owner->descriptions++;
-        atomic_store(&d->owners[class], owner);
-    }
-    *lost = owner ? hidden : -1;
-    if (!owner && (owner = room_owner_add(room, d->file, class))) {
+    struct owner *owner = NULL;
+    *lost = hidden;
+    /* A handler or another thread may have put another description onto the number: then this one
+     * may be gone, and its place another's. */
+    if (room_description(room, fd) == d)
+        owner = join_owner(d, class, shared);
+    if (!owner && room_description(room, fd) == d &&
+        (owner = room_owner_add(room, d->file, class))) {
         owner->hidden = hidden;
-        owner->access = (uint8_t)access;
+        owner->access = d->access;
         owner->shared = shared;
         owner->descriptions = 1;
         if (shared)
@@ -330,8 +341,6 @@ static struct owner *install(struct room *room, struct description *d, enum owne
         owner_open(owner);
         atomic_store_explicit(&d->owners[class], owner, memory_order_release);
         *lost = -1;
-    } else if (!owner) {
-        *lost = hidden;
     }
     short_lock_give_quiet(&room->tables);
     return owner;
@@ -396,7 +405,7 @@ static struct owner *make_owner(struct room *room, struct description *d, int fd
             hidden = -1;
         }
     }
-    struct owner *owner = install(room, d, OWNER_RECORD, hidden, d->access, shared, &lost);
+    struct owner *owner = install(room, d, fd, OWNER_RECORD, hidden, shared, &lost);
     if (lost >= 0)
         hidden_close(lost);
     if (owner && owner->hidden >= 0 && !owner->published)
@@ -424,7 +433,7 @@ struct owner *describe_owner(struct room *room, struct description *d, int fd,
     return owner;
 }
 
-struct owner *describe_native_owner(struct room *room, struct description *d,
+struct owner *describe_native_owner(struct room *room, struct description *d, int fd,
                                     enum owner_class class) {
     struct owner *owner = atomic_load_explicit(&d->owners[class], memory_order_acquire);
     struct sys_sigset saved;
@@ -432,7 +441,7 @@ struct owner *describe_native_owner(struct room *room, struct description *d,
     if (owner)
         return owner;
     sys_block_signals(&saved);
-    owner = install(room, d, class, -1, d->access, false, &lost);
+    owner = install(room, d, fd, class, -1, false, &lost);
     sys_restore_signals(&saved);
     return owner;
 }

@@ -37,7 +37,7 @@ struct owner *describe_owner(struct room *room, struct description *description,
                              const struct byte_range *range, const struct caller *caller);
 
 /* The owner for locks that the program itself asked to be owned by the description. */
-struct owner *describe_native_owner(struct room *room, struct description *description,
+struct owner *describe_native_owner(struct room *room, struct description *description, int fd,
                                     enum owner_class class);
 
 /* If both stand for the same description, the other descriptor becomes known. */

@@ -99,7 +99,7 @@ static bool begin(struct native *n, int fd, enum owner_class class, const struct
                                : describe_for_lock(n->request.room, fd);
     if (!n->description)
         return false;
-    n->owner = describe_native_owner(n->request.room, n->description, class);
+    n->owner = describe_native_owner(n->request.room, n->description, fd, class);
     n->request.owner = n->owner;
     return n->owner != NULL;
 }

@@ -4,17 +4,15 @@
 
 #include <errno.h>
 
-__thread uintptr_t owner_turn_frame;
-
 /* The word says that this thread is alone in it. Is it, with this call from a signal handler above?
  * Or did a handler jump out of that turn? On the ordinary stack a live turn lies above (at a higher
  * address than) everything that was called since. */
-static bool turn_was_left(void) {
+static bool turn_was_left(const struct owner *owner) {
     stack_t alternate;
     long result = sys_call3(SYS_sigaltstack, 0, (long)&alternate, 0);
     if (result < 0 || (alternate.ss_flags & SS_ONSTACK))
         return false;
-    return (uintptr_t)__builtin_frame_address(0) > owner_turn_frame;
+    return owner->turn_frame != 0 && (uintptr_t)__builtin_frame_address(0) > owner->turn_frame;
 }
 
 static enum turn enter_as_guest(struct owner *owner, uint64_t state) {
@@ -33,14 +31,14 @@ enum turn owner_enter_slow(struct owner *owner, uint64_t state) {
             return TURN_GONE;
         uint64_t holder = state >> 32;
         if (holder == self) {
-            if (!turn_was_left())
+            if (!turn_was_left(owner))
                 return enter_as_guest(owner, state);
             owner_doubt(owner);
             atomic_fetch_sub(&owner->state, (self << 32) + OWNER_USER);
         } else if (holder == 0) {
             if (atomic_compare_exchange_weak(&owner->state, &state,
                                              (state + OWNER_USER) | self << 32)) {
-                owner_turn_frame = (uintptr_t)__builtin_frame_address(0);
+                owner->turn_frame = (uintptr_t)__builtin_frame_address(0);
                 return TURN_ALONE;
             }
             continue;

@@ -29,9 +29,6 @@
 
 enum turn { TURN_GONE, TURN_ALONE, TURN_GUEST };
 
-/* Where this thread's turn began, to tell a handler above it from a jump out of it. */
-extern __thread uintptr_t owner_turn_frame __attribute__((tls_model("initial-exec")));
-
 enum turn owner_enter_slow(struct owner *owner, uint64_t state);
 
 static inline enum turn owner_enter(struct owner *owner) {
@@ -42,7 +39,7 @@ static inline enum turn owner_enter(struct owner *owner) {
                              &owner->state, &state, (state + OWNER_USER) | tid,
                              memory_order_acquire, memory_order_relaxed),
                          1)) {
-        owner_turn_frame = (uintptr_t)__builtin_frame_address(0);
+        owner->turn_frame = (uintptr_t)__builtin_frame_address(0);
         return TURN_ALONE;
     }
     return owner_enter_slow(owner, state);
@@ -54,8 +51,10 @@ bool owner_pin(struct owner *owner);
 /* True: the caller was the last user of a closing owner and must finish it (closing.h). */
 static inline bool owner_leave(struct owner *owner, enum turn turn) {
     uint64_t mine = OWNER_USER;
-    if (turn == TURN_ALONE)
+    if (turn == TURN_ALONE) {
+        owner->turn_frame = 0;
         mine += (uint64_t)owner_tid() << 32;
+    }
     uint64_t state = atomic_fetch_sub_explicit(&owner->state, mine, memory_order_acq_rel) - mine;
     return __builtin_expect((state & OWNER_CLOSING) && !(state & OWNER_USERS), 0);
 }

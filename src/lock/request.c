@@ -165,8 +165,9 @@ static int set_lock(struct request *q, struct description *d, struct owner *owne
     }
     if (out.result < 0)
         return out.result;
-    if (own)
-        finding(EVENT_SELF_LOCK, ACTION_GRANTED, q, d->file, &met);
+    if (own) /* repaired, a thread would wait here for itself */
+        finding(wait && met.held.tid == owner_tid() ? EVENT_SELF_DEADLOCK : EVENT_SELF_LOCK,
+                ACTION_GRANTED, q, d->file, &met);
     if (out.other_thread) {
         wait_holds_changed(q->room, out.met.held.tid);
         finding(EVENT_SHARED_DESCRIPTION, ACTION_GRANTED, q, d->file, &out.met);
@@ -314,12 +315,17 @@ static bool may(const struct description *d, const struct request *q) {
     return d->access == O_RDWR || d->access == (q->type == RANGE_WRITE ? O_WRONLY : O_RDONLY);
 }
 
+/* How often a handler or another thread may change what the number stands for during one call. */
+#define TRIES 64
+
 static int lock_or_wait(struct request *q, bool wait) {
-    for (int tries = 0; tries < 16; tries++) {
+    for (int tries = 0; tries < TRIES; tries++) {
         struct description *d = describe_for_lock(q->room, q->fd);
         if (!d)
             return REQUEST_PASS;
         struct owner *owner = describe_owner(q->room, d, q->fd, &q->range, q->caller);
+        if (!owner && room_description(q->room, q->fd) != d)
+            continue;
         if (!owner)
             return REQUEST_PASS;
         q->owner = owner;
@@ -333,7 +339,7 @@ static int lock_or_wait(struct request *q, bool wait) {
 }
 
 static int unlock_if_known(struct request *q) {
-    for (int tries = 0; tries < 16; tries++) {
+    for (int tries = 0; tries < TRIES; tries++) {
         struct description *d = describe(q->room, q->fd, DESCRIBE_BESIDE);
         struct owner *owner = d ? owner_if_any(q, d) : NULL;
         int result = !d ? REQUEST_PASS : owner ? unlock(q, d, owner) : unlock_without(q, d);

@@ -265,6 +265,8 @@ bool room_attach(struct room *room, struct description *d, int fd) {
     slot->checked = 0;
     d->first_fd = fd;
     d->fds++;
+    if (atomic_load_explicit(&slot->copied, memory_order_relaxed))
+        atomic_store_explicit(&d->copied, true, memory_order_relaxed);
     atomic_store_explicit(&slot->description, d, memory_order_release);
     return true;
 }

@@ -47,6 +47,7 @@ enum owner_class {
 struct owner {
     /* tid of who is in it (high half), users (24 bits), flags (low byte): see owner_lock.h. */
     _Atomic uint64_t state;
+    uintptr_t turn_frame; /* where the turn of who is alone in it began; 0: not said yet */
     int hidden; /* the private descriptor that carries the locks; -1: the program's own does */
     uint8_t class;
     uint8_t access;        /* O_RDONLY, O_WRONLY, O_RDWR of the hidden descriptor */
@@ -67,7 +68,8 @@ struct description {
     int first_fd; /* head of the list through slots; -1 none */
     uint32_t fds;
     uint8_t access;
-    _Atomic bool gone; /* the file had no name any more, and nobody was told yet */
+    _Atomic bool copied; /* as in the slot, of any descriptor it had */
+    _Atomic bool gone;   /* the file had no name any more, and nobody was told yet */
 };
 
 /* One file, by device and inode, for as long as a description of it is known. */
@@ -177,6 +179,12 @@ static inline struct description *room_description(struct room *room, int fd) {
         return NULL;
     struct description *d = atomic_load_explicit(&slot->description, memory_order_acquire);
     return (uintptr_t)d & SLOT_CLOSING ? NULL : d;
+}
+
+/* Does the number stand for nothing that is known, and is nobody closing it? */
+static inline bool room_is_free(struct room *room, int fd) {
+    struct slot *slot = room_slot(room, fd);
+    return !slot || atomic_load_explicit(&slot->description, memory_order_acquire) == NULL;
 }
 
 /* The following want `tables` held. */

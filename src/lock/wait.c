@@ -3,6 +3,7 @@
 #include "base/real.h"
 #include "base/scratch.h"
 #include "lock/closing.h"
+#include "lock/fdinfo.h"
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/waiters.h"
@@ -234,12 +235,30 @@ static int wait_until_timeout(const struct waiting *w, int64_t started) {
 
 /* ---- Who holds it, and what is said about it ---- */
 
+/* flock leaves its taker's number in /proc/locks. */
+static pid_t flock_holder(const struct request *q, const struct file *file) {
+    char chunk[1024];
+    struct fdinfo_parser parser = {0};
+    struct fdinfo_lock lock;
+    pid_t holder = 0;
+    int fd = sys_openat(AT_FDCWD, "/proc/locks", O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    for (ssize_t got; holder == 0 && (got = sys_read(fd, chunk, sizeof chunk)) > 0;)
+        for (const char *at = chunk; fdinfo_next(&parser, &at, chunk + got, &lock);)
+            if (holder == 0 && lock.lock_class == FDINFO_FLOCK && !lock.waiting &&
+                lock.inode == file->ino && (lock.type == RANGE_WRITE || q->type == RANGE_WRITE))
+                holder = lock.pid;
+    sys_close(fd);
+    return holder > 0 ? holder : 0;
+}
+
 static pid_t holder_of(const struct waiting *w) {
     struct flock lock = lock_of(w->request);
     struct file *file = w->description->file;
     struct byte_range range;
     if (w->kind == WAIT_FLOCK_CALL)
-        return 0;
+        return flock_holder(w->request, file);
     int fd = w->kind == WAIT_HIDDEN ? w->owner->hidden : w->request->fd;
     int cmd = w->kind == WAIT_POSIX ? F_GETLK : F_OFD_GETLK;
     if (sys_fcntl(fd, cmd, (long)&lock) < 0 || lock.l_type == F_UNLCK)
