@@ -378,6 +378,16 @@ libc_functions() {
 # Functions of libc that bear on descriptors, locks, processes or limits, and are no calls of ours.
 not_hooked() {
   cat <<'END'
+__mmap                    a name for glibc's own libraries
+__mprotect                a name for glibc's own libraries
+__munmap                  a name for glibc's own libraries
+__mq_open_2               a rare maker: where numbers were lent it may find them all taken
+mq_open                   a rare maker: where numbers were lent it may find them all taken
+sem_open                  keeps no descriptor
+shm_open                  a rare maker: where numbers were lent it may find them all taken
+fanotify_init             a rare maker: where numbers were lent it may find them all taken
+open_by_handle_at         a rare maker: where numbers were lent it may find them all taken
+pidfd_open                a rare maker: where numbers were lent it may find them all taken
 __close_nocancel          private to libc's own libraries, which close only descriptors of theirs with it
 __libc_fcntl64            private to libc's own libraries
 __libc_fork               private to libc's own libraries; runs the handlers of pthread_atfork
@@ -425,8 +435,6 @@ svc_exit                  closes descriptors of its own, sockets
 __res_iclose              closes descriptors of its own, sockets
 __res_nclose              closes descriptors of its own, sockets
 pidfd_getfd               brings a descriptor that is looked at before its first lock
-recvmsg                   brings descriptors that are looked at before their first lock
-recvmmsg                  brings descriptors that are looked at before their first lock
 unshare                   a table of descriptors of one thread's own: described as not covered
 setns                     does not change the table of descriptors
 rexec                     connects a socket

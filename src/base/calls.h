@@ -33,6 +33,7 @@ ALIAS(__dup2, dup2)
 CALL(dup3)
 
 CALL(recvmsg)
+CALL_LAZY(recvmmsg)
 
 /* Ways to close one. */
 CALL(close)
@@ -91,7 +92,6 @@ CALL_LAZY(signalfd)
 CALL_LAZY(timerfd_create)
 CALL_LAZY(posix_openpt)
 CALL_LAZY(getpt)
-CALL_LAZY(shm_open)
 CALL_LAZY(setmntent)
 ALIAS(__setmntent, setmntent)
 

@@ -1,11 +1,11 @@
 /* Whose memory is this? Who runs: the process that owns our tables, a copy of it, or a vfork child
  * that borrows them.
  *
- *   the owner           made the tables; may read and write them
- *   a forked child      has a copy. The tables lie in memory that the kernel wipes at fork
- * (room.h), so the child finds them empty, whatever another thread was doing a vfork child runs in
- * its parent's memory with its parent's thread pointer. Only getpid tells; `owner_borrowed` is set
- * by our vfork before the child exists
+ *   the owner        made the tables; may read and write them
+ *   a forked child   has a copy. The tables lie in memory that the kernel wipes at fork (room.h), so the
+ *                    child finds them empty, whatever another thread was doing
+ *   a vfork child    runs in its parent's memory with its parent's thread pointer. Only getpid tells;
+ *                    owner_borrowed is set by our vfork before the child exists
  *
  * Everything here is async-signal-safe.
  */

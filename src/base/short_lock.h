@@ -1,8 +1,9 @@
 /* A lock for short critical sections, held with every signal blocked.
  *
- * The rules: nothing that can block (open, close, write, a libc call) runs under one; a holder
- * never takes a second one. So a holder is delayed by preemption alone and waiters may yield until
- * it is done. All zero is unlocked, so memory that fork wipes comes up unlocked in the child.
+ * The rules: no libc call runs under one, and no system call that waits for another process or thread; what
+ * is opened or closed under one lies in /proc or is the library's own. The order of the locks stands in
+ * doc/design.md. So waiters may yield until the holder is done. All zero is unlocked, so memory that fork wipes
+ * comes up unlocked in the child.
  *
  * Async-signal-safe: a handler cannot run on the holder's thread while it holds one.
  */

@@ -230,3 +230,13 @@ HOOK ssize_t recvmsg(int socket, struct msghdr *message, int flags) {
         mark_received(room, message);
     return got;
 }
+
+HOOK int recvmmsg(int socket, struct mmsghdr *messages, unsigned count, int flags,
+                  struct timespec *timeout) {
+    int got = real(recvmmsg)(socket, messages, count, flags, timeout);
+    struct room *room = got > 0 ? room_here() : NULL;
+    for (int i = 0; room && i < got; i++)
+        if (messages[i].msg_hdr.msg_controllen != 0)
+            mark_received(room, &messages[i].msg_hdr);
+    return got;
+}

@@ -9,7 +9,7 @@
  */
 #define GETRLIMIT(name, type)                                                                      \
     HOOK int name(__rlimit_resource_t resource, struct type *limit) {                              \
-        if (__builtin_expect(resource != RLIMIT_NOFILE || !room_here(), 1))                        \
+        if (__builtin_expect(resource != RLIMIT_NOFILE, 0))                                        \
             return real(name)(resource, limit);                                                    \
         for (;;) {                                                                                 \
             uint32_t seen = hidden_limit_stable();                                                 \
@@ -40,8 +40,14 @@ SETRLIMIT(setrlimit64, rlimit64)
 #define PRLIMIT(name, type)                                                                        \
     HOOK int name(pid_t pid, __rlimit_resource_t resource, const struct type *limit,               \
                   struct type *old) {                                                              \
+        bool own = resource == RLIMIT_NOFILE && (pid == 0 || pid == getpid());                     \
+        uint32_t seen = own ? hidden_limit_stable() : 0;                                           \
         int result = real(name)(pid, resource, limit, old);                                        \
-        if (result == 0 && resource == RLIMIT_NOFILE && limit && (pid == 0 || pid == getpid())) {  \
+        while (own && !limit && hidden_limit_changed(seen)) {                                      \
+            seen = hidden_limit_stable();                                                          \
+            result = real(name)(pid, resource, limit, old);                                        \
+        }                                                                                          \
+        if (own && result == 0 && limit) {                                                         \
             int saved = errno;                                                                     \
             closing_make_way_below(limit->rlim_cur);                                               \
             errno = saved;                                                                         \

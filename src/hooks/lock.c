@@ -1,4 +1,5 @@
 /* fcntl, lockf and flock. */
+#include "base/sys.h"
 #include "hooks/hook.h"
 
 #include "lock/closing.h"
@@ -35,11 +36,23 @@ static int fcntl_description_lock(int fd, int cmd, void *arg, const struct calle
     return answer(result);
 }
 
+/* The lowest number that was asked for may be a hidden descriptor's: it goes elsewhere. */
+static bool was_in_the_way(int copy, int lowest, const struct caller *caller) {
+    int hidden = hidden_lent() && copy > lowest ? hidden_next(lowest, copy - 1) : -1;
+    if (hidden < 0)
+        return false;
+    sys_close(copy);
+    closing_make_way(hidden);
+    return !hidden_is(hidden) || relief_give_back(caller);
+}
+
 static int fcntl_copy(int fd, int cmd, void *arg, const struct caller *caller) {
-    int copy = real(fcntl)(fd, cmd, arg);
-    while (__builtin_expect(copy < 0, 0) && errno == EMFILE && hidden_lent() &&
-           relief_give_back(caller))
+    int copy;
+    do
         copy = real(fcntl)(fd, cmd, arg);
+    while (__builtin_expect(copy < 0, 0)
+               ? errno == EMFILE && hidden_lent() && relief_give_back(caller)
+               : was_in_the_way(copy, (int)(intptr_t)arg, caller));
     if (copy >= 0)
         describe_copy(fd, copy);
     return copy;

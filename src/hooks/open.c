@@ -169,9 +169,6 @@ HOOK int posix_openpt(int flags) {
 HOOK int getpt(void) {
     MADE(-1, real(getpt)());
 }
-HOOK int shm_open(const char *name, int flags, mode_t mode) {
-    MADE(-1, real(shm_open)(name, flags, mode));
-}
 HOOK FILE *setmntent(const char *path, const char *type) {
     MADE(NULL, real(setmntent)(path, type));
 }

@@ -4,6 +4,7 @@
 #include "lock/holders.h"
 #include "lock/owner_lock.h"
 #include "lock/wait.h"
+#include "report/log.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -317,11 +318,17 @@ static void make_way(int first, unsigned long limit) {
 }
 
 void closing_make_way(int wanted) {
-    if (hidden_is(wanted))
+    if (!hidden_is(wanted))
+        return;
+    if (log_descriptor() == wanted)
+        log_release_descriptor();
+    else
         make_way(wanted, (unsigned long)wanted + 1);
 }
 
 void closing_make_way_below(unsigned long soft) {
-    if (hidden_below(soft))
-        make_way(0, soft);
+    if (!hidden_below(soft))
+        return;
+    log_release_descriptor();
+    make_way(0, soft);
 }

@@ -455,6 +455,10 @@ void describe_repair_again(struct owner *owner, int fd) {
     if (!take_ranges(owner, hidden))
         owner_doubt(owner);
     owner->hidden = hidden;
+    /* As long as another owner's locks are POSIX's, closing a private description would drop them. */
+    for (const struct owner *o = owner->file->owners; o; o = o->next_in_file)
+        if (o->class == OWNER_RECORD && o->hidden < 0)
+            return;
     atomic_store(&owner->file->unrepaired, false);
 }
 

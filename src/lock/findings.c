@@ -258,11 +258,12 @@ void finding_stale(const struct request *q, struct description *d) {
         draft_end(draft);
 }
 
-void finding_about_process(enum event_kind kind, enum event_action action, const struct request *q,
-                           struct file *file, int pid, int64_t since_ns, const char *detail) {
+static struct draft *draft_about_process(enum event_kind kind, enum event_action action,
+                                         const struct request *q, struct file *file, int pid,
+                                         int64_t since_ns, const char *detail) {
     struct draft *draft = draft_begin(kind, action, q, file, q->fd);
     if (!draft)
-        return;
+        return NULL;
     draft->here.since = time_of(since_ns);
     draft->event.detail = detail;
     if (find_conflict(q->room, file, q->owner, class_of(q), &q->range, q->type, &draft->met)) {
@@ -271,7 +272,25 @@ void finding_about_process(enum event_kind kind, enum event_action action, const
         draft->there = (struct event_party){.pid = pid, .fd = -1};
         draft->event.there = &draft->there;
     }
-    draft_end(draft);
+    return draft;
+}
+
+void finding_about_process(enum event_kind kind, enum event_action action, const struct request *q,
+                           struct file *file, int pid, int64_t since_ns, const char *detail) {
+    struct draft *draft = draft_about_process(kind, action, q, file, pid, since_ns, detail);
+    if (draft)
+        draft_end(draft);
+}
+
+void finding_wait_begins(const struct request *q, struct file *file, int pid, int64_t since_ns,
+                         struct log_place *place) {
+    struct draft *draft =
+        draft_about_process(EVENT_LONG_WAIT, ACTION_WAITED, q, file, pid, since_ns,
+                            "the wait had not ended when the record ended");
+    if (!draft)
+        return;
+    log_provisional(&draft->event, place);
+    scratch_end(draft, sizeof *draft);
 }
 
 static struct event_party party_of(const struct wait_party *party) {

@@ -10,6 +10,7 @@
 #include "lock/range.h"
 #include "lock/waiters.h"
 #include "report/event.h"
+#include "report/log.h"
 
 /* A request of the program's: what was asked, through which descriptor, by whom. */
 struct request {
@@ -58,6 +59,10 @@ void finding_stale(const struct request *request, struct description *descriptio
 void finding_about_process(enum event_kind kind, enum event_action action,
                            const struct request *request, struct file *file, int pid,
                            int64_t since_ns, const char *detail);
+
+/* The long-wait that it will have been if the process ends in the wait. */
+void finding_wait_begins(const struct request *request, struct file *file, int pid,
+                         int64_t since_ns, struct log_place *place);
 
 /* A cycle of waits, with every edge. One of a single thread is a self-deadlock. */
 void finding_deadlock(const struct request *request, struct file *file,

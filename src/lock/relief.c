@@ -40,16 +40,19 @@ static void lock_as_posix(const struct file *file, const struct owner *owner) {
 
 /* All of a file's private descriptions go before its first POSIX lock comes: closing one afterwards
  * would drop it. Wants `tables`. */
-static void give_back_file(struct file *file) {
+static void give_back_file(struct room *room, struct file *file) {
     atomic_store(&file->unrepaired, true);
-    for (struct owner *o = file->owners; o; o = o->next_in_file) {
+    for (struct owner *o = file->owners, *next; o; o = next) {
+        next = o->next_in_file;
         int hidden = o->hidden;
-        if (hidden < 0)
+        enum turn turn = hidden >= 0 ? owner_enter(o) : TURN_GONE;
+        if (turn == TURN_GONE)
             continue;
         holder_withdraw(o->published);
         o->published = NULL;
         o->hidden = -1;
         hidden_close(hidden);
+        closing_leave_owner(room, o, turn);
     }
     for (struct owner *o = file->owners; o; o = o->next_in_file)
         if (o->class == OWNER_RECORD)
@@ -67,7 +70,7 @@ bool relief_give_back(const struct caller *caller) {
     short_lock_take(&room->tables, &saved);
     struct file *file = lent_file(room, below);
     if (file) {
-        give_back_file(file);
+        give_back_file(room, file);
         copy = (struct file){.dev = file->dev, .ino = file->ino};
     }
     short_lock_give(&room->tables, &saved);

@@ -359,8 +359,12 @@ int request_record_lock_checked(int fd, int cmd, struct flock *lock, const struc
     q.room = locks ? room_begin() : room_here();
     if (!q.room && cmd == F_GETLK)
         q.room = room_begin();
-    if (!q.room)
+    if (!q.room) {
+        if (locks && !atomic_load(&room_foreign) && !owner_is_guest())
+            finding_degraded(fd, NULL, "no memory for the tables, so locks stay POSIX locks",
+                             caller);
         return REQUEST_PASS;
+    }
     int result = absolute_range(fd, lock, &q.range);
     if (result < 0)
         return REQUEST_PASS; /* the kernel says which error comes first */

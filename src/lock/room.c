@@ -104,8 +104,10 @@ struct room *room_reborn(struct room *room) {
     (void)room;
     if (atomic_load(&room_foreign) || owner_is_vfork_child())
         return NULL;
-    if (hidden_any() && room_maker != sys_getpid())
-        room_after_fork_child(shares_makers_files());
+    if (room_maker != sys_getpid()) {
+        room_after_fork_child(hidden_any() && shares_makers_files());
+        room_maker = sys_getpid();
+    }
     return NULL;
 }
 

@@ -3,15 +3,14 @@
  *
  *     descriptor --> description --> owner --> hidden descriptor with the kernel's lock
  *                        |             ^
- *                        v             | one for all descriptions of a file whose locks belong
- *                      file -----------' to the process
+ *                        v             | one for all descriptions of a file whose locks
+ *                      file -----------' belong to the process
  *
  * States of a description:
  *
- *     (unknown) --first lock or query--> known --first lock--> owning --last descriptor closed-->
- * (unknown) |                     ^
- *                                          '--cannot be repaired, watched--> native (the kernel's
- * POSIX lock)
+ *     unknown --first lock or query--> known --first lock--> owning --last descriptor--> unknown
+ *                                        |                               closed
+ *                                        '--cannot be repaired--> native (POSIX, watched)
  *
  * Memory: one mapping that only grows, wiped by the kernel in every forked child (MADV_WIPEONFORK),
  * so a child finds empty tables in whatever state they were. All zero is a valid empty room.

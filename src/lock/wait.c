@@ -112,7 +112,9 @@ static void holds_end(struct holds *holds) {
 }
 
 static bool hold_at(void *context, uint32_t index, struct wait_hold *hold) {
-    const struct holds *holds = context;
+    struct holds *holds = context;
+    if (index == 0) /* the wait is announced by now: what is released from here on is told anew */
+        collect(holds);
     if (index >= holds->count || index >= holds->capacity)
         return false;
     *hold = holds->items[index];
@@ -125,6 +127,7 @@ static bool hold_at(void *context, uint32_t index, struct wait_hold *hold) {
 struct wait_in_kernel {
     const struct waiting *waiting;
     struct wait_ticket ticket;
+    struct log_place record;      /* of a wait that has not ended */
     struct wait_in_kernel *outer; /* a wait of this thread that a handler interrupted */
 };
 
@@ -137,6 +140,7 @@ static void leave_wait(void *argument) {
         return; /* left before, by a jump */
     wait_here = w->outer;
     wait_withdraw(&w->ticket);
+    log_take_back(&w->record);
     atomic_fetch_sub(&room->waiting, 1);
     if (owner_leave(w->waiting->owner, TURN_GUEST))
         closing_finish_owner(room, w->waiting->owner);
@@ -368,6 +372,14 @@ static void report_own_lock(const struct waiting *w) {
         finding(EVENT_SELF_LOCK, ACTION_WAITED, w->request, w->description->file, &met);
 }
 
+/* A program that is killed in the wait has said so before. */
+static void record_begin(struct wait_in_kernel *k, pid_t holder) {
+    const struct waiting *w = k->waiting;
+    if (settings.out[0] && settings.wait_warn_ns > 0)
+        finding_wait_begins(w->request, w->description->file, holder, now(CLOCK_REALTIME),
+                            &k->record);
+}
+
 int wait_for_lock(const struct waiting *w) {
     struct wait_in_kernel k = {.waiting = w, .outer = wait_here};
     int64_t began = now(CLOCK_MONOTONIC);
@@ -384,7 +396,9 @@ int wait_for_lock(const struct waiting *w) {
         if (!deadlock)
             report_own_lock(w);
         holder = holder_of(w);
+        record_begin(&k, holder);
         result = has_timeout() ? wait_until_timeout(w, began) : wait_now(w);
+        log_take_back(&k.record);
         report_end(w, result, began, holder);
     }
     pthread_cleanup_pop(1);

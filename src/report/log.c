@@ -32,6 +32,13 @@ struct known {
     uint64_t count_at; /* where in the file the count stands */
 };
 
+/* The line of a provisional record, or the blanks that are left of one. */
+struct slot {
+    uint64_t at;
+    uint32_t size; /* with the newline; 0: no such line */
+    bool taken;
+};
+
 #define KNOWN_SLOTS 16384
 _Static_assert(LOG_KNOWN_MAX <= KNOWN_SLOTS * 3 / 4, "probing must end soon");
 
@@ -39,14 +46,16 @@ struct log {
     _Atomic pid_t owner; /* 0: nobody yet */
     _Atomic uint32_t taken;
     /* The rest is guarded by `taken`. */
-    _Atomic int kept; /* the hidden descriptor plus one; 0: none. Read without the lock */
-    bool begun;       /* the file exists */
-    uint32_t number;  /* of the file */
+    _Atomic int kept;    /* the hidden descriptor plus one; 0: none. Read without the lock */
+    bool begun;          /* the file exists */
+    uint32_t number;     /* of the file */
+    uint32_t generation; /* how many files were begun: a number may come again */
     uint64_t dev, ino;
     uint64_t end; /* where the next record goes */
     uint32_t records;
     uint32_t known_count;
     struct known too_many;
+    struct slot slots[LOG_PROVISIONAL_MAX];
     struct record_writer writer;
     struct known known[KNOWN_SLOTS];
 };
@@ -166,6 +175,8 @@ static int begin_file(struct log *log, int directory) {
         memset(log->known, 0, sizeof log->known);
     log->known_count = 0;
     log->too_many = (struct known){0};
+    memset(log->slots, 0, sizeof log->slots);
+    log->generation++;
     log->dev = st.st_dev;
     log->ino = st.st_ino;
     log->end = 0;
@@ -305,6 +316,106 @@ static void record(struct log *log, const struct event *event) {
     close_file(log, fd);
 }
 
+/* ---- Provisional records ---- */
+
+/* So that a line's bytes suffice for the next one, which differs by some digits. */
+#define SLOT_UNIT ((size_t)1024)
+_Static_assert(RECORD_LINE_MAX % SLOT_UNIT == 0, "a padded line must fit");
+
+/* Blanks that are long enough, or else a slot for a new line; NULL if all are taken. */
+static struct slot *find_slot(struct log *log, size_t length) {
+    struct slot *unused = NULL;
+    for (uint32_t i = 0; i < LOG_PROVISIONAL_MAX; i++) {
+        struct slot *slot = &log->slots[i];
+        if (slot->size >= length && !slot->taken)
+            return slot;
+        if (slot->size == 0 && !unused)
+            unused = slot;
+    }
+    return unused;
+}
+
+/* JSON allows blanks before the last brace. */
+static void pad_line(char *line, size_t length, size_t size) {
+    memset(line + length - 2, ' ', size - length);
+    memcpy(line + size - 2, "}\n", 2);
+}
+
+static bool blank_line(struct log *log, int fd, const struct slot *slot) {
+    size_t left = slot->size - 1;
+    uint64_t at = slot->at;
+    if (!may_write_up_to(at + left))
+        return false;
+    memset(log->writer.line, ' ', left);
+    while (left > 0) {
+        ssize_t written = sys_pwrite(fd, log->writer.line, left, (off_t)at);
+        if (written <= 0)
+            return false;
+        left -= (size_t)written;
+        at += (uint64_t)written;
+    }
+    return true;
+}
+
+/* Over blanks; a part of it must not stay, and what follows must. */
+static bool overwrite_line(struct log *log, int fd, const struct slot *slot) {
+    if (!may_write_up_to(slot->at + slot->size))
+        return false;
+    ssize_t written = sys_pwrite(fd, log->writer.line, slot->size, (off_t)slot->at);
+    if (written > 0 && written < (ssize_t)slot->size)
+        blank_line(log, fd, slot);
+    return written == (ssize_t)slot->size;
+}
+
+static void write_provisional(struct log *log, int fd, const struct event *event,
+                              struct log_place *place) {
+    size_t count_at;
+    size_t length = record_write(&log->writer, event, &count_at);
+    struct slot *slot = find_slot(log, length);
+    if (!slot)
+        return;
+    if (slot->size > 0) {
+        pad_line(log->writer.line, length, slot->size);
+        if (!overwrite_line(log, fd, slot))
+            return;
+    } else {
+        size_t size = (length + SLOT_UNIT - 1) / SLOT_UNIT * SLOT_UNIT;
+        pad_line(log->writer.line, length, size);
+        if (!write_line(fd, log->writer.line, size, log->end))
+            return;
+        *slot = (struct slot){.at = log->end, .size = (uint32_t)size};
+        log->end += size;
+    }
+    slot->taken = true;
+    *place = (struct log_place){sys_getpid(), log->generation, (uint32_t)(slot - log->slots)};
+}
+
+/* Where the file ends without the blanks at its end. */
+static uint64_t end_without_blanks(const struct log *log) {
+    uint64_t end = log->end;
+    for (uint32_t i = 0; i < LOG_PROVISIONAL_MAX;) {
+        const struct slot *slot = &log->slots[i++];
+        if (slot->size > 0 && !slot->taken && slot->at + slot->size == end) {
+            end = slot->at;
+            i = 0;
+        }
+    }
+    return end;
+}
+
+static void take_back(struct log *log, int fd, struct slot *slot) {
+    slot->taken = false;
+    uint64_t end = end_without_blanks(log);
+    if (end == log->end || sys_ftruncate(fd, (off_t)end) != 0) {
+        slot->taken = !blank_line(log, fd, slot);
+        return;
+    }
+    log->end = end;
+    for (uint32_t i = 0; i < LOG_PROVISIONAL_MAX; i++)
+        if (log->slots[i].at >= end)
+            log->slots[i] = (struct slot){0};
+}
+
 /* ---- Apart ---- */
 
 static void record_apart(const struct event *event) {
@@ -387,6 +498,42 @@ void log_event(const struct event *event) {
     } else {
         record_apart(event);
     }
+    sys_restore_signals(&saved);
+}
+
+/* The place is written and forgotten with signals blocked: a cancellation, or a jump out of a
+ * handler, finds it as the file is. */
+void log_provisional(const struct event *event, struct log_place *place) {
+    struct sys_sigset saved;
+    *place = (struct log_place){0};
+    if (!log_directory)
+        return;
+    sys_block_signals(&saved);
+    struct log *log = log_here();
+    if (log && is_ours(log) && take(log)) {
+        int fd = open_file(log);
+        if (fd >= 0)
+            write_provisional(log, fd, event, place);
+        close_file(log, fd);
+        give(log);
+    }
+    sys_restore_signals(&saved);
+}
+
+void log_take_back(struct log_place *place) {
+    struct sys_sigset saved;
+    struct log *log = atomic_load_explicit(&log_mapped, memory_order_acquire);
+    if (place->generation == 0 || !log)
+        return;
+    sys_block_signals(&saved);
+    if (place->pid == sys_getpid() && is_ours(log) && take(log)) {
+        int fd = open_file(log);
+        if (fd >= 0 && place->generation == log->generation)
+            take_back(log, fd, &log->slots[place->slot]);
+        close_file(log, fd);
+        give(log);
+    }
+    *place = (struct log_place){0};
     sys_restore_signals(&saved);
 }
 

@@ -27,6 +27,8 @@
 #define LOG_KNOWN_MAX 12288
 /* Records that are written each into a file of its own: see log.c. */
 #define LOG_APART_MAX 1000
+/* Provisional records that a process has at a time; further ones are not written. */
+#define LOG_PROVISIONAL_MAX 64
 
 /* How a descriptor that stays open is kept out of the program's way. With `hide` NULL it is not
  * kept: the file is opened for each record. The others may be NULL. */
@@ -50,6 +52,22 @@ void log_open_settings(const char *dir, const struct log_host *host);
 /* Records a finding. Fields of the record that the event does not carry are found here: the time,
  * the process, the thread and its name, the program. */
 void log_event(const struct event *event);
+
+/* A provisional record, to be taken back. All zero: none. */
+struct log_place {
+    pid_t pid;           /* whose record it is: a forked child takes nothing of its parent's back */
+    uint32_t generation; /* of the file */
+    uint32_t slot;
+};
+
+/* Writes at once what is to be known should the process end before log_take_back. It is a record of
+ * its own, however many are equal to it, and stands where it does not have to be written apart. */
+void log_provisional(const struct event *event, struct log_place *place);
+
+/* Takes it back, if there is one, and forgets it. Its line is cut off, or becomes blanks if a
+ * record follows it; those bytes are used again. It stays where the file cannot be written any
+ * more. */
+void log_take_back(struct log_place *place);
 
 /* In a forked child, which has memory of its own (not in a vfork child): it begins anew. */
 void log_after_fork(void);
