@@ -133,9 +133,12 @@ static void restore_limit(const struct rlimit *old) {
 uint32_t hidden_limit_stable(void) {
     for (unsigned tries = 0;; tries++) {
         uint32_t seen = atomic_load(&limit_changes);
-        if (!(seen & 1) || tries > 2000)
+        if (!(seen & 1) || tries > 4000)
             return seen;
-        sys_sched_yield();
+        if (tries > 2000)
+            sys_pause(50 * 1000);
+        else
+            sys_sched_yield();
     }
 }
 
