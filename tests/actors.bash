@@ -67,9 +67,3 @@ answers() {
   without_prefix
   diff <(printf '%s\n' "$1") <(printf '%s\n' "$output")
 }
-
-not_under_valgrind() {
-  case ${RACESHIM_TEST_PREFIX-} in
-  *valgrind*) skip "$1" ;;
-  esac
-}

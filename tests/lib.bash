@@ -4,6 +4,7 @@
 #   shimmed CMD...   with it, repairing; records go to $SESSION
 #   watched CMD...   with it, recording only; records go to $SESSION
 #   events KIND      the records of that kind, one JSON object a line (counts as written)
+#   not_under_valgrind REASON
 #   fact KEY         the value of KEY=... in $output of the last `run`
 #
 # Paths: $PROBES holds the compiled probes, $WORK is this test's own directory.
@@ -58,4 +59,11 @@ need() {
   for tool in "$@"; do
     command -v "$tool" >/dev/null || skip "$tool is not installed"
   done
+}
+
+# not_under_valgrind REASON: skips the test there
+not_under_valgrind() {
+  case ${RACESHIM_TEST_PREFIX-} in
+  *valgrind*) skip "$1" ;;
+  esac
 }

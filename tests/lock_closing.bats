@@ -189,6 +189,7 @@ number_reused_unseen() {
 }
 
 @test "L2: a descriptor closed while a thread waits through it leaves no lock behind" {
+  not_under_valgrind "it stops all threads while one waits for an OFD lock"
   bare_and_shimmed_alike "$PROBES/closed_while_a_thread_waits" file
   expect close=ok waiter=EBADF after=free
 }

@@ -261,6 +261,7 @@ complains() {
 }
 
 @test "R4: a line without an end is passed over in bounded memory" {
+  [ -z "${RACESHIM_SANITIZED-}" ] || skip "a sanitizer maps more than any bound"
   {
     head -c 300000000 /dev/zero | tr '\0' x
     echo
