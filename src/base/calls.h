@@ -22,8 +22,8 @@
 CALL(fcntl)
 CALL(fcntl64)
 ALIAS(__fcntl, fcntl)
-CALL(lockf)
-CALL(lockf64)
+CALL_LAZY(lockf)
+CALL_LAZY(lockf64)
 CALL(flock)
 
 /* Copies of descriptors. */
@@ -32,14 +32,14 @@ CALL(dup2)
 ALIAS(__dup2, dup2)
 CALL(dup3)
 
-CALL(recvmsg)
+CALL_LAZY(recvmsg)
 CALL_LAZY(recvmmsg)
 
 /* Ways to close one. */
 CALL(close)
 ALIAS(__close, close)
-CALL_SINCE(close_range)
-CALL_SINCE(closefrom)
+CALL_LAZY(close_range)
+CALL_LAZY(closefrom)
 CALL_LAZY(fclose)
 ALIAS(_IO_fclose, fclose)
 CALL_LAZY(freopen)
@@ -96,18 +96,18 @@ CALL_LAZY(setmntent)
 ALIAS(__setmntent, setmntent)
 
 /* Memory that was seen to be readable may go. */
-CALL(munmap)
-CALL(mprotect)
-CALL(mremap)
-CALL(mmap)
-CALL(mmap64)
+CALL_LAZY(munmap)
+CALL_LAZY(mprotect)
+CALL_LAZY(mremap)
+CALL_LAZY(mmap)
+CALL_LAZY(mmap64)
 
 /* Other processes. fork() and what libc builds on it are seen by pthread_atfork. */
 CALL_SINCE(_Fork)
 CALL(clone)
 ALIAS(__clone, clone)
 #if defined(__x86_64__)
-CALL(vfork)
+CALL_LAZY(vfork)
 ALIAS(__vfork, vfork)
 CALL(syscall)
 #endif
@@ -123,20 +123,20 @@ CALL(execve)
 CALL(execv)
 CALL(execvp)
 CALL(execvpe)
-CALL(execl)
-CALL(execle)
-CALL(execlp)
+CALL_LAZY(execl)
+CALL_LAZY(execle)
+CALL_LAZY(execlp)
 CALL(fexecve)
 CALL_SINCE(execveat)
 
 /* The limit above which the hidden descriptors live. */
-CALL(getrlimit)
-CALL(getrlimit64)
+CALL_LAZY(getrlimit)
+CALL_LAZY(getrlimit64)
 ALIAS(__getrlimit, getrlimit)
-CALL(setrlimit)
-CALL(setrlimit64)
-CALL(prlimit)
-CALL(prlimit64)
+CALL_LAZY(setrlimit)
+CALL_LAZY(setrlimit64)
+CALL_LAZY(prlimit)
+CALL_LAZY(prlimit64)
 
 #undef CALL
 #undef CALL_LAZY

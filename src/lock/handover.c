@@ -30,6 +30,7 @@ struct record {
     uint32_t ranges;
     uint8_t access;
     uint8_t shared;
+    uint8_t unused[2]; /* zero: the whole of it is written */
 };
 
 struct buffer {
@@ -107,8 +108,13 @@ static bool write_owner(struct room *room, struct buffer *b, struct owner *owner
         b->used = before;
         return false;
     }
-    *record = (struct record){owner->file->dev,    owner->file->ino, owner->hidden, fds,
-                              owner->ranges.count, owner->access,    owner->shared};
+    *record = (struct record){.dev = owner->file->dev,
+                              .ino = owner->file->ino,
+                              .hidden = owner->hidden,
+                              .fds = fds,
+                              .ranges = owner->ranges.count,
+                              .access = owner->access,
+                              .shared = owner->shared};
     put(b, owner->ranges.items, owner->ranges.count * sizeof *owner->ranges.items);
     return true;
 }

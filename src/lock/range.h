@@ -38,8 +38,9 @@ struct held {
     int64_t since_ns;
     int32_t tid;
     uint32_t stack;
-    int32_t fd;   /* the descriptor that was used; says nothing about merging */
-    uint8_t type; /* enum range_type */
+    int32_t fd;        /* the descriptor that was used; says nothing about merging */
+    uint8_t type;      /* enum range_type */
+    uint8_t unused[3]; /* zero: the whole of it is handed over at exec */
 };
 
 /* A range as the kernel reports it: without attributes, neighbours of one type merged. */

@@ -259,7 +259,9 @@ static void name_the_holder(struct request *q, struct description *d, struct own
     if (range_from_flock(0, answer->l_start, answer->l_len, &range) < 0)
         return;
     enum range_type type = answer->l_type == F_WRLCK ? RANGE_WRITE : RANGE_READ;
-    if (d && find_exact(q->room, d->file, owner, &range, type, &met)) {
+    uint32_t mine = owner ? 1 : 0;
+    if (d && atomic_load(&d->file->owner_count) > mine &&
+        find_exact(q->room, d->file, owner, &range, type, &met)) {
         answer->l_pid = sys_getpid();
         finding(EVENT_SELF_LOCK, ACTION_DENIED, q, d->file, &met);
         return;
