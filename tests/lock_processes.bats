@@ -110,6 +110,7 @@ child_closes() {
 }
 
 @test "L3: a child that shares the descriptor table leaves its parent's locks alone" {
+  not_under_valgrind "it has no clone with CLONE_FILES alone"
   local what
   for what in nothing calls; do
     bare_and_shimmed_alike "$PROBES/shared_descriptor_table" "$what" file
@@ -260,10 +261,12 @@ exec_fails() {
 }
 
 @test "L3: a lock survives an exec of too much, and its description owns it still" {
+  not_under_valgrind "it ends when an exec fails so late"
   exec_fails E2BIG true too-long
 }
 
 @test "L3: a lock survives an exec of a static program that fails, and its description owns it still" {
+  not_under_valgrind "it ends when an exec fails so late"
   build_static
   exec_fails E2BIG ./static too-long
 }

@@ -125,6 +125,7 @@ counted() { cat "$SESSION"/*.jsonl | jq -s 'map(select(.kind == "self-lock").cou
 }
 
 @test "R3: a program that executes another keeps its records and the next one adds its own" {
+  not_under_valgrind "it is itself what /proc/self/exe names"
   run ask file 5 exec
   [ "$status" = 0 ]
   # The lock outlives the exec, so the next program meets it with both its requests.
@@ -329,6 +330,7 @@ writes_nothing_to() {
 
 # The settings that can be read stand, the others are ignored and named.
 @test "I2: bad settings are ignored and recorded" {
+  not_under_valgrind "it reads the settings as a program of its own"
   local bad
   for bad in locks=banana frobnicate wait-warn=often lock-timeout=-1 env=%zz =x 'rules=/nonexistent/rules'; do
     rm -f "$SESSION"/*
@@ -342,6 +344,7 @@ writes_nothing_to() {
 }
 
 @test "I2: a program without findings says of bad settings too that they were ignored" {
+  not_under_valgrind "it reads the settings as a program of its own"
   run with_settings frobnicate true
   [ "$status" = 0 ]
   [ "$output" = '' ]
