@@ -8,11 +8,9 @@
 #include "lock/findings.h"
 #include "lock/model.h"
 #include "lock/wait.h"
-#include "report/stack.h"
 
 #include <errno.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 struct native {
@@ -23,18 +21,6 @@ struct native {
     bool unlock;
     bool wait;
 };
-
-static struct held held_by(const struct request *q) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    return (struct held){.start = q->range.start,
-                         .end = q->range.end,
-                         .since_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
-                         .tid = owner_tid(),
-                         .stack = stack_capture(q->caller->return_address, q->caller->frame),
-                         .fd = q->fd,
-                         .type = (uint8_t)q->type};
-}
 
 /* The kernel said yes. */
 static void keep_account(const struct native *n) {
@@ -55,7 +41,7 @@ static void keep_account(const struct native *n) {
         if (n->unlock) {
             model_unlocked(n->owner, &q->range);
         } else {
-            struct held held = held_by(q);
+            struct held held = request_held(q);
             model_locked(n->owner, &held);
         }
     }

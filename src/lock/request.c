@@ -50,7 +50,7 @@ static int ask(const struct request *q, const struct owner *owner, int cmd, stru
     return sys_fcntl(q->fd, cmd, (long)lock);
 }
 
-static struct held held_now(const struct request *q) {
+struct held request_held(const struct request *q) {
     return (struct held){.start = q->range.start,
                          .end = q->range.end,
                          .since_ns = coarse_now(),
@@ -90,7 +90,7 @@ static struct outcome try_lock(const struct request *q, struct owner *owner) {
         model_make_room(q->room, owner, &q->range);
     out.result = ask(q, owner, F_SETLK, &lock);
     if (out.result == 0 && turn == TURN_ALONE) {
-        struct held held = held_now(q);
+        struct held held = request_held(q);
         note_other_thread(q, owner, &out);
         model_locked(owner, &held);
     }
@@ -153,7 +153,7 @@ static int set_lock(struct request *q, struct description *d, struct owner *owne
         if (out.result == 0) {
             enum turn turn = owner_enter(owner);
             if (turn == TURN_ALONE) {
-                struct held held = held_now(q);
+                struct held held = request_held(q);
                 model_make_room(q->room, owner, &q->range);
                 model_locked(owner, &held);
             }

@@ -8,6 +8,7 @@
 #define RACESHIM_LOCK_REQUEST_H
 
 #include "lock/describe.h"
+#include "lock/findings.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -28,5 +29,8 @@ int request_description_lock(int fd, int cmd, struct flock *lock, const struct c
 
 /* flock: as above. */
 int request_flock(int fd, int operation, const struct caller *caller);
+
+/* What a request that is granted now holds. */
+struct held request_held(const struct request *request);
 
 #endif
