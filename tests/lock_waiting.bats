@@ -106,6 +106,7 @@ c1 get A 0: free'
   # A close of A would drop all locks of the process bare; it holds no others.
   plays "bare shimmed" "$expected"
   without_event deadlock
+  without_event long-wait
 }
 
 @test "L5: 300 jumps out of waits use nothing up" {
@@ -148,6 +149,7 @@ a1 lock A 0: ok'
   waits_beside
   plays "bare shimmed preloaded" "$cancelled"
   without_event deadlock
+  without_event long-wait
 }
 
 @test "L5: a thread cancelled asynchronously in the wait leaves no lock and no record of its wait behind" {
@@ -155,6 +157,7 @@ a1 lock A 0: ok'
   plays "bare shimmed" "a2 asynchronous: ok
 $cancelled"
   without_event deadlock
+  without_event long-wait
 }
 
 @test "L5: a pending cancellation acts at F_SETLKW, not at F_SETLK" {

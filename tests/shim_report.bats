@@ -253,6 +253,17 @@ complains() {
   [[ $stderr == *"8 lines could not be read as records, the first in $SESSION/7.0.jsonl"* ]]
 }
 
+@test "R4: a line of blanks, which is left where a record was taken back, is no damage" {
+  {
+    echo '     '
+    full_record
+    printf '%1023s\n' '' ''
+  } >"$SESSION/7.0.jsonl"
+  run --separate-stderr "$SHIM_REPORT" --format=json "$SESSION"
+  [ "$status:$stderr" = "0:" ]
+  [ "$(json length)" -eq 1 ]
+}
+
 @test "R4: a record of a newer version is left out, and said" {
   full_record | sed 's/"v":1/"v":2/' >"$SESSION/7.0.jsonl"
   run --separate-stderr "$SHIM_REPORT" "$SESSION"

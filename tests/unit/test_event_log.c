@@ -88,7 +88,13 @@ static void read_file(const char *name) {
     close(fd);
 }
 
-/* Reads everything; each line must be a whole record. Returns how many there are. */
+/* What is left of a record that was taken back. */
+static size_t blank_lines(const char *at) {
+    size_t length = strspn(at, " ");
+    return length > 0 && at[length] == '\n' ? length + 1 + blank_lines(at + length + 1) : 0;
+}
+
+/* Reads everything; each line must be a whole record, or blank. Returns how many there are. */
 static int read_session(void) {
     struct dirent **entries = NULL;
     int count = 0;
@@ -99,7 +105,7 @@ static int read_session(void) {
         free(entries[i]);
     }
     free(entries);
-    for (const char *at = lines; lines_length > 0 && *at; count++) {
+    for (const char *at = lines; lines_length > 0 && *(at += blank_lines(at)); count++) {
         const char *end = strchr(at, '\n');
         if (end == NULL) {
             CHECK(!"the last line ends");
@@ -114,9 +120,9 @@ static int read_session(void) {
 
 static const char *line_number(int number) {
     const char *at = lines;
-    while (number-- > 0 && at && *at)
+    while (number-- > 0 && at && *(at += blank_lines(at)))
         at = strchr(at, '\n') + 1;
-    return at;
+    return at ? at + blank_lines(at) : NULL;
 }
 
 /* A field of a record; "(none)" if there is none. */
@@ -809,5 +815,127 @@ LOG_TEST(24, "H1: the signals that a thread blocks are as they were") {
     CHECK(sigprocmask(SIG_SETMASK, NULL, &after) == 0);
     CHECK(sigismember(&after, SIGHUP) && !sigismember(&after, SIGTERM) &&
           !sigismember(&after, SIGSEGV));
+    return 0;
+}
+
+/* ---- Provisional records ---- */
+
+static struct log_place provisional(const char *detail) {
+    struct event event = plain(detail);
+    struct log_place place;
+    log_provisional(&event, &place);
+    return place;
+}
+
+LOG_TEST(25, "L5: a provisional record is there at once, and gone when it was taken back") {
+    begin_log();
+    struct log_place first = provisional("same"), second = provisional("same");
+    CHECK_EQ(read_session(), 2);
+    CHECK_EQ(count_of(0), 1);
+    CHECK_EQ(count_of(1), 1);
+    CHECK_STR(field(1, "detail"), "same");
+    log_take_back(&first);
+    CHECK_EQ(read_session(), 1);
+    log_take_back(&first); /* forgotten: nothing happens */
+    CHECK_EQ(read_session(), 1);
+    log_take_back(&second);
+    CHECK_EQ(read_session(), 0);
+    CHECK_EQ(lines_length, 0);
+    return 0;
+}
+
+LOG_TEST(26, "L5: taking a record back leaves those round it as they are") {
+    begin_log();
+    log_plain("before");
+    struct log_place place = provisional("between"), last = provisional("last");
+    log_plain("after");
+    log_take_back(&place);
+    log_take_back(&last);
+    log_plain("before");
+    log_plain("after");
+    log_plain("other");
+    CHECK_EQ(read_session(), 3);
+    CHECK_STR(field(0, "detail"), "before");
+    CHECK_STR(field(1, "detail"), "after");
+    CHECK_STR(field(2, "detail"), "other");
+    CHECK_EQ(count_of(0), 2);
+    CHECK_EQ(count_of(1), 2);
+    return 0;
+}
+
+LOG_TEST(27, "R1: the log does not grow with the records that were taken back") {
+    begin_log();
+    struct log_place before = provisional("before");
+    log_plain("between");
+    struct log_place place = provisional("first");
+    read_session();
+    size_t length = lines_length;
+    for (int i = 0; i < 1000; i++) { /* there is always one that is not taken back yet */
+        struct log_place next = provisional("next");
+        log_take_back(i % 2 ? &place : &before);
+        *(i % 2 ? &place : &before) = next;
+    }
+    CHECK_EQ(read_session(), 3);
+    CHECK(lines_length <= 2 * length);
+    log_take_back(&before);
+    log_take_back(&place);
+    CHECK_EQ(read_session(), 1);
+    return 0;
+}
+
+LOG_TEST(28, "R1: so many provisional records are written, and no more") {
+    struct log_place places[LOG_PROVISIONAL_MAX + 2];
+    begin_log();
+    for (size_t i = 0; i < LOG_PROVISIONAL_MAX + 2; i++)
+        places[i] = provisional("same");
+    CHECK_EQ(read_session(), LOG_PROVISIONAL_MAX);
+    for (size_t i = 0; i < LOG_PROVISIONAL_MAX + 2; i++)
+        log_take_back(&places[i * 7 % (LOG_PROVISIONAL_MAX + 2)]); /* in another order */
+    CHECK_EQ(read_session(), 0);
+    CHECK_EQ(lines_length, 0);
+    return 0;
+}
+
+LOG_TEST(29, "L5: a provisional record is its process's, and that of its file") {
+    begin_log();
+    struct log_place place = provisional("of the parent");
+    pid_t child = fork();
+    if (child == 0) {
+        log_after_fork();
+        struct log_place own = provisional("of the child");
+        log_take_back(&place);
+        CHECK(own.generation != 0);
+        syscall(SYS_kill, getpid(), SIGKILL);
+    }
+    waitpid(child, NULL, 0);
+    CHECK_EQ(read_session(), 2);
+    char name[32];
+    snprintf(name, sizeof name, "%d.0.jsonl", (int)getpid());
+    CHECK(unlink(session_path(name)) == 0);
+    struct log_place again = provisional("of the next file");
+    log_take_back(&place);
+    CHECK_EQ(read_session(), 2);
+    log_take_back(&again);
+    CHECK_EQ(read_session(), 1);
+    CHECK_STR(field(0, "detail"), "of the child");
+    return 0;
+}
+
+LOG_TEST(30, "R3: at the file size limit provisional records are lost, without a signal") {
+    struct rlimit limit = {.rlim_cur = 100, .rlim_max = RLIM_INFINITY};
+    begin_log();
+    log_plain("before");
+    struct log_place place = provisional("stays"), last = provisional("taken back");
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    struct log_place none = provisional("lost");
+    CHECK_EQ(none.generation, 0);
+    log_take_back(&place); /* blanks cannot be written */
+    log_take_back(&last);  /* a file may always be cut off */
+    limit.rlim_cur = RLIM_INFINITY;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    log_plain("after");
+    CHECK_EQ(read_session(), 3);
+    CHECK_STR(field(1, "detail"), "stays");
+    CHECK_STR(field(2, "detail"), "after");
     return 0;
 }

@@ -54,6 +54,13 @@ struct window {
     bool skipping;   /* inside an overlong line */
 };
 
+/* Blanks are left where a record was taken back. */
+static bool is_blank(const char *line, size_t length) {
+    while (length > 0 && line[length - 1] == ' ')
+        length--;
+    return length == 0;
+}
+
 /* Gives the whole lines of the window and moves the rest to its start. */
 static void take_whole_lines(struct lines *lines, struct window *window, uint32_t file, bool at_end,
                              lines_take *take, void *context) {
@@ -69,7 +76,7 @@ static void take_whole_lines(struct lines *lines, struct window *window, uint32_
             window->skipping = false;
         else if (length > LINE_MAX_LENGTH)
             lines->overlong++;
-        else if (length > 0)
+        else if (!is_blank(line, length))
             take(context, line, place);
         start += length + (newline != NULL);
     }
