@@ -201,7 +201,7 @@ static uint8_t treatment_by_path(int fd) {
     enum lock_treatment found = LOCK_RULE_NONE;
     finding_link(link, sizeof link, fd);
     if (path && sys_readlinkat(AT_FDCWD, link, path, SETTINGS_PATH_MAX - 1) > 0)
-        found = rules_lock_treatment(&rules, path, rules.count ? finding_program() : NULL);
+        found = rules_lock_treatment(&rules, path, rules.count ? loaded_program() : NULL);
     scratch_end(path, SETTINGS_PATH_MAX);
     return found == LOCK_RULE_NONE ? NO_RULE : (uint8_t)found;
 }

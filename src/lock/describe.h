@@ -7,13 +7,8 @@
 #ifndef RACESHIM_LOCK_DESCRIBE_H
 #define RACESHIM_LOCK_DESCRIBE_H
 
+#include "base/caller.h"
 #include "lock/room.h"
-
-/* Who asks: the program's call, for the stack of a finding. */
-struct caller {
-    const void *return_address;
-    const void *frame;
-};
 
 /* What to do with a descriptor that stands for no known description: nothing; make one if another
  * one of its file is known; make one. */

@@ -19,25 +19,8 @@ void finding_link(char *link, size_t size, int fd) {
     text_add_decimal(&text, (uint64_t)fd);
 }
 
-const char *finding_program(void) {
-    static char path[SETTINGS_PATH_MAX];
-    static _Atomic bool known;
-    if (!atomic_load_explicit(&known, memory_order_acquire)) {
-        char *found = scratch_begin(SETTINGS_PATH_MAX);
-        ssize_t length =
-            found ? sys_readlinkat(AT_FDCWD, "/proc/self/exe", found, SETTINGS_PATH_MAX - 1) : -1;
-        if (length > 0)
-            memcpy(path, found, (size_t)length);
-        scratch_end(found, SETTINGS_PATH_MAX);
-        if (length <= 0)
-            return "";
-        atomic_store_explicit(&known, true, memory_order_release);
-    }
-    return path;
-}
-
 bool finding_program_hands_over(void) {
-    return rules.count != 0 && rules_has_handover(&rules, finding_program());
+    return rules.count != 0 && rules_has_handover(&rules, loaded_program());
 }
 
 /* ---- Looking among this process's owners ---- */

@@ -71,9 +71,6 @@ void finding_deadlock(const struct request *request, struct file *file,
 /* Do the rules say that this program hands locks from thread to thread? */
 bool finding_program_hands_over(void);
 
-/* The program's path; "" if it cannot be known. */
-const char *finding_program(void);
-
 /* The name of a descriptor's link in /proc; at least 32 bytes. */
 void finding_link(char *link, size_t size, int fd);
 

@@ -24,9 +24,8 @@
 #ifndef RACESHIM_LOCK_ROOM_H
 #define RACESHIM_LOCK_ROOM_H
 
+#include "base/loaded.h"
 #include "base/owner.h"
-#include "base/rules.h"
-#include "base/settings.h"
 #include "base/short_lock.h"
 #include "lock/range.h"
 
@@ -121,8 +120,6 @@ struct room {
 };
 
 extern struct room *_Atomic room_mapped;
-extern struct settings settings;
-extern struct rules rules;
 extern _Atomic bool room_foreign; /* shares its parent's descriptors: everything passes */
 
 /* The room, if this process has one. NULL: nothing is tracked, pass the call on. */
