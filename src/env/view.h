@@ -1,0 +1,35 @@
+/* What the calling thread sees of the environment.
+ *
+ *     layers (private.h) over pins (scope.h) over `environ` (array.h)
+ *
+ * Everything here is lock-free and async-signal-safe, and works in a vfork child, which sees what its parent's thread
+ * sees.
+ */
+#ifndef RACESHIM_ENV_VIEW_H
+#define RACESHIM_ENV_VIEW_H
+
+#include "base/caller.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Not zero while any thread may see something else than `environ`, or somebody wants to know who reads. */
+extern _Atomic unsigned view_attention;
+
+/* A name whose value in this thread's view is another than in `environ`. */
+struct view_difference {
+    const char *name;
+    size_t length;
+    char *entry; /* NAME=value; NULL: the variable is not in the view */
+};
+
+/* At most so many differences are there now. 0 in a process where nobody contends. */
+size_t view_differences_max(void);
+/* Fills in this thread's differences and returns how many there are. */
+size_t view_differences(struct view_difference *differences, size_t max);
+
+/* A program is being started with this thread's view: records what is worth recording. Never called in a vfork child. */
+void view_program_starts(const struct caller *caller);
+
+#endif
