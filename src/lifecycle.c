@@ -16,6 +16,7 @@
 #include "base/settings.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "env/array.h"
 #include "hooks/process.h"
 #include "lock/findings.h"
 #include "lock/handover.h"
@@ -136,8 +137,9 @@ static void read_settings(void) {
     scratch_end(again, sizeof *again);
 }
 
-__attribute__((constructor)) static void load(void) {
+__attribute__((constructor)) static void load(int argc, char **argv) {
     int saved = errno;
+    array_loaded(argv + argc + 1);
     real_resolve_all();
 #if defined(__x86_64__)
     hook_next_syscall = real_resolve(REAL_syscall);

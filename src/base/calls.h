@@ -129,6 +129,15 @@ CALL_LAZY(execlp)
 CALL(fexecve)
 CALL_SINCE(execveat)
 
+/* The environment. libc's own getenv may be asked for in a signal handler. */
+CALL(getenv)
+CALL_LAZY(secure_getenv)
+ALIAS(__secure_getenv, secure_getenv)
+CALL_LAZY(setenv)
+CALL_LAZY(unsetenv)
+CALL_LAZY(putenv)
+CALL_LAZY(clearenv)
+
 /* The limit above which the hidden descriptors live. */
 CALL_LAZY(getrlimit)
 CALL_LAZY(getrlimit64)

@@ -1,7 +1,8 @@
-/* Jumps out of signal handlers. A handler that interrupts a wait may never return to it; others
- * must not count on a wait that is over. */
+/* Jumps out of signal handlers. A handler that interrupts a wait, or a change of the environment, may never return to
+ * it; others must not count on a wait that is over, nor wait for that change. */
 #include "hooks/hook.h"
 
+#include "env/lock.h"
 #include "lock/wait.h"
 
 #include <setjmp.h>
@@ -10,6 +11,7 @@
     HOOK void name(struct __jmp_buf_tag buffer[1], int value) {                                    \
         if (__builtin_expect(wait_here != NULL, 0))                                                \
             wait_jumped_out();                                                                     \
+        env_lock_jumped();                                                                         \
         real(name)(buffer, value);                                                                 \
         __builtin_unreachable();                                                                   \
     }

@@ -3,6 +3,8 @@
 #include "hooks/process.h"
 
 #include "base/sys.h"
+#include "env/array.h"
+#include "env/lock.h"
 #include "hooks/hook.h"
 #include "lock/hidden.h"
 
@@ -11,15 +13,18 @@
 #include <sys/mman.h>
 
 void process_before_fork(void) {
+    env_lock_before_fork();
     hidden_before_fork();
 }
 
 void process_after_fork_parent(void) {
     hidden_after_fork_parent();
+    env_lock_after_fork_parent();
 }
 
 void process_after_fork_child(bool shares_files) {
     int saved = errno;
+    env_lock_after_fork_child();
     room_after_fork_child(shares_files);
     errno = saved;
 }
@@ -62,6 +67,8 @@ HOOK int clone(int (*function)(void *), void *stack, int flags, void *argument, 
     struct start start = {function, argument, flags};
     if ((flags & CLONE_VM) && !(flags & CLONE_THREAD))
         owner_lend_memory();
+    if (flags & CLONE_VM)
+        atomic_store_explicit(&env_threads_started, true, memory_order_relaxed);
     if ((flags & CLONE_VM) || !function || !stack)
         return real(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
     process_before_fork();

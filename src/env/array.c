@@ -1,0 +1,378 @@
+/* How a reader without a lock is safe beside any number of writers
+ *
+ * A reader loads `environ` and goes forward from there until it finds its name or NULL. All loads acquire, all stores
+ * release, and every slot that it can come to holds NULL or an entry, at any time:
+ *
+ *   append    the slot after the new last one becomes NULL before the last NULL becomes the entry
+ *   replace   one store
+ *   remove    stores of entries that are there; the last one, of NULL
+ *   move      the new array is whole before `environ` points to it; the old one stays as it is
+ *   reuse     an array that was left is filled from its end, NULL, to its beginning... by the same stores as above; its
+ *             slots hold old entries or new ones, and its last slot NULL
+ *
+ * So it never touches memory that is not there: arrays are never freed, entries of ours (strings.h) neither, and an entry
+ * of the program's is the program's to keep.
+ *
+ * It does not miss an entry E that was there all along. In one array E only ever moves to the right: the store of E further
+ * right comes before the store over its old slot. A reader that passed the old slot after that store therefore
+ * sees E in its new one, which is ahead of it (by induction over E's moves). An array that is left behind keeps E where it
+ * is. Two things break this, and both add 1 to `losses` before they store anything: a removal that moves later entries
+ * left, which is libc's and is done only where no other thread runs, so that the only reader it can surprise is one
+ * that its handler interrupted; and the reuse of an array. A reader that found nothing looks at `losses` again: if a slot
+ * showed it a store after the addition, it sees the addition too, and reads all over again. A reader in a handler that
+ * interrupted a writer sees what does not change until it is done, and between any two stores of a writer every
+ * entry is there.
+ *
+ * Who reads `environ` itself does not look at `losses`: it may miss an entry only if it is stopped in mid-scan for longer
+ * than the quarantine.
+ */
+#include "env/array.h"
+
+#include "env/lock.h"
+#include "env/memory.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+/* Not `environ`: a program may have a variable of its own of that name, which libc does not look at. */
+extern char **__environ;
+
+extern char __libc_single_threaded __attribute__((weak));
+
+/* One of ours. Slots below `used` have been somebody's since it was taken up; above it they never were. */
+struct array {
+    struct array *next; /* every one that was ever made */
+    size_t capacity;
+    size_t used;
+    uint64_t left_ms; /* when `environ` was taken away from it; 0: it was not, by us */
+    char *slots[];
+};
+
+/* Guarded by env_lock, all of it. */
+static struct array *arrays;  /* the last one made first */
+static struct array *current; /* the last one that `environ` was set to */
+static char **initial;        /* the kernel's */
+static size_t initial_count;  /* its slots, without the last NULL; 0: not counted yet */
+static bool removing;         /* in the midst of a removal */
+
+/* Since the last entry was added: where `environ` pointed before the removals, and what it is after them. Until then a
+ * loop may go on looking at the same slot, as libc's own removal allows: `while (*e) unsetenv(name_of(*e))`. */
+static struct {
+    char **from, **now;
+    char **twin; /* the program's array, if the removals had to begin with a copy of it */
+} trail;
+
+static _Atomic uint32_t losses;
+
+_Atomic bool env_threads_started;
+
+bool env_alone(void) {
+    return &__libc_single_threaded && __libc_single_threaded &&
+           !atomic_load_explicit(&env_threads_started, memory_order_relaxed);
+}
+
+void array_loaded(char **array) {
+    initial = array;
+}
+
+static char **load_environ(void) {
+    return __atomic_load_n(&__environ, __ATOMIC_ACQUIRE);
+}
+
+static void store_environ(char **array) {
+    __atomic_store_n(&__environ, array, __ATOMIC_RELEASE);
+}
+
+static char *load(char **slot) {
+    return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+}
+
+static void store(char **slot, char *entry) {
+    __atomic_store_n(slot, entry, __ATOMIC_RELEASE);
+}
+
+static void may_lose(void) {
+    atomic_fetch_add_explicit(&losses, 1, memory_order_relaxed);
+}
+
+/* libc compares up to the first NUL of either. The name has none within its length. */
+static bool has_name(const char *entry, const char *name, size_t length) {
+    size_t i = 0;
+    while (i < length && entry[i] == name[i])
+        i++;
+    return i == length && entry[i] == '=';
+}
+
+char *array_find(const char *name, size_t length) {
+    for (;;) {
+        uint32_t before = atomic_load_explicit(&losses, memory_order_acquire);
+        char **slot = load_environ();
+        char *entry;
+        for (; slot && (entry = load(slot)); slot++)
+            if (has_name(entry, name, length))
+                return entry;
+        if (atomic_load_explicit(&losses, memory_order_acquire) == before)
+            return NULL;
+    }
+}
+
+char *array_get(const char *name) {
+    size_t length = strlen(name);
+    char *entry = length ? array_find(name, length) : NULL;
+    return entry ? entry + length + 1 : NULL;
+}
+
+static uint64_t now_ms(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static bool lies_in(const struct array *array, char *const *slot) {
+    return slot >= array->slots && slot < array->slots + array->capacity;
+}
+
+static struct array *home_of(char *const *slot) {
+    if (current && lies_in(current, slot))
+        return current;
+    for (struct array *array = arrays; array; array = array->next)
+        if (lies_in(array, slot))
+            return array;
+    return NULL;
+}
+
+static bool is_initial(char *const *slot) {
+    if (!initial || slot < initial)
+        return false;
+    if (initial_count == 0)
+        while (load(initial + initial_count))
+            initial_count++;
+    return slot <= initial + initial_count;
+}
+
+static size_t count_entries(char **slot) {
+    size_t count = 0;
+    while (slot && load(slot + count))
+        count++;
+    return count;
+}
+
+static struct array *make(size_t need) {
+    size_t capacity = 2 * need + 32;
+    if (capacity > (SIZE_MAX - sizeof(struct array)) / sizeof(char *))
+        return NULL;
+    struct array *array = env_memory(sizeof *array + capacity * sizeof(char *));
+    if (!array)
+        return NULL;
+    array->capacity = capacity;
+    array->next = arrays;
+    arrays = array;
+    return array;
+}
+
+static void take_up_again(struct array *array) {
+    may_lose();
+    array->used = 0;
+    array->left_ms = 0;
+}
+
+/* For the array that follows. The program may have gone back to an older one of ours than the last. */
+static void leave(char *const *from, const struct array *next, uint64_t now) {
+    struct array *home = from ? home_of(from) : NULL;
+    if (home)
+        home->left_ms = now;
+    if (current && current != next)
+        current->left_ms = now;
+}
+
+/* Room for so many slots where no reader is who came by `environ`, with one more that is NULL. */
+static char **find_room(size_t need) {
+    char **from = load_environ();
+    struct array *array = NULL;
+    if (current && !(from && lies_in(current, from))) {
+        /* The program has put something else there. libc would take its own one up again. */
+        if (env_alone() && need <= current->capacity)
+            take_up_again(current);
+        if (need <= current->capacity - current->used)
+            array = current;
+    }
+    uint64_t now = now_ms();
+    for (struct array *old = array ? NULL : arrays; old; old = old->next)
+        if (old->left_ms != 0 && now - old->left_ms > ARRAY_QUARANTINE_MS &&
+            need <= old->capacity && !(from && lies_in(old, from))) {
+            take_up_again(old);
+            array = old;
+            break;
+        }
+    if (!array && !(array = make(need)))
+        return NULL;
+    leave(from, array, now);
+    current = array;
+    char **room = array->slots + array->used;
+    array->used += need;
+    return room;
+}
+
+/* `environ` becomes an array of ours with these entries, those of one name left out (length 0: none), and one more. */
+static bool move(char *const *entries, size_t count, const char *name, size_t length, char *last) {
+    size_t need = count + (last != NULL) + 1;
+    char **room = find_room(need);
+    if (!room)
+        return false;
+    char **slot = room + need;
+    store(--slot, NULL);
+    if (last)
+        store(--slot, last);
+    while (count > 0) {
+        char *entry = load((char **)&entries[--count]);
+        if (length == 0 || !has_name(entry, name, length))
+            store(--slot, entry);
+    }
+    store_environ(slot);
+    trail.from = NULL;
+    return true;
+}
+
+static bool append(char **start, size_t count, char *entry) {
+    struct array *home = start ? home_of(start) : NULL;
+    size_t end = home ? (size_t)(start - home->slots) + count : 0;
+    if (!home || end + 2 > home->capacity)
+        return move(start, count, NULL, 0, entry);
+    if (home->used < end + 2)
+        home->used = end + 2;
+    store(start + count + 1, NULL);
+    store(start + count, entry);
+    trail.from = NULL;
+    return true;
+}
+
+/* In slots that are looked at by loops alone (trail): `entry` is no longer there. The other one stands for it, or, if that
+ * is NULL, what comes next. */
+static void trail_change(char *entry, char *other) {
+    for (char **slot = trail.now; slot-- > trail.from;)
+        if (load(slot) == entry)
+            store(slot, other ? other : load(slot + 1));
+    for (size_t i = count_entries(trail.twin); i-- > 0;)
+        if (load(trail.twin + i) == entry)
+            store(trail.twin + i, other ? other : load(trail.twin + i + 1));
+}
+
+static bool on_trail(char *const *start) {
+    return trail.from && trail.now == start;
+}
+
+static void follow_trail(char **from, char **now, char **twin) {
+    trail.twin = twin;
+    trail.now = now;
+    trail.from = from;
+}
+
+bool array_put(char *entry, size_t name_length) {
+    char **start = load_environ();
+    char **slot = start;
+    char *old = NULL;
+    for (; slot && (old = load(slot)); slot++)
+        if (has_name(old, entry, name_length)) {
+            store(slot, entry);
+            if (on_trail(start))
+                trail_change(old, entry);
+            return true;
+        }
+    return append(start, (size_t)(slot - start), entry);
+}
+
+/* As libc does it. */
+static void remove_left(char **slot, const char *name, size_t length) {
+    may_lose();
+    while (load(slot))
+        if (has_name(load(slot), name, length))
+            for (char **to = slot; load(to); to++)
+                store(to, load(to + 1));
+        else
+            slot++;
+}
+
+/* Takes start[at] out and returns where the array begins now. The last one needs no shift. */
+static char **remove_right(char **start, size_t at) {
+    char *removed = load(start + at);
+    char **now = start;
+    if (!load(start + at + 1)) {
+        store(start + at, NULL);
+    } else {
+        for (; at > 0; at--)
+            store(start + at, load(start + at - 1));
+        store_environ(++now);
+    }
+    if (on_trail(start))
+        trail.now = now;
+    else
+        follow_trail(start, now, NULL);
+    trail_change(removed, NULL);
+    return now;
+}
+
+/* The program's array stays where it is, for who reads it. */
+static bool remove_by_copy(char **start, size_t count, const char *name, size_t length) {
+    if (!move(start, count, name, length, NULL))
+        return false;
+    char **now = load_environ();
+    follow_trail(now, now, start);
+    for (size_t i = count; i-- > 0;)
+        if (has_name(load(start + i), name, length))
+            store(start + i, load(start + i + 1));
+    return true;
+}
+
+static char **find_slot(char **slot, const char *name, size_t length) {
+    for (char *entry; slot && (entry = load(slot)); slot++)
+        if (has_name(entry, name, length))
+            return slot;
+    return NULL;
+}
+
+bool array_remove(const char *name, size_t length, bool alone) {
+    char **start = load_environ();
+    char **slot = find_slot(start, name, length);
+    bool done = true;
+    if (!slot)
+        return true;
+    removing = true;
+    if (alone)
+        remove_left(slot, name, length);
+    else if (!home_of(start) && !is_initial(start))
+        done = remove_by_copy(start, count_entries(start), name, length);
+    else
+        for (; slot; slot = find_slot(start, name, length))
+            start = remove_right(start, (size_t)(slot - start));
+    removing = false;
+    return done;
+}
+
+void array_clear(void) {
+    store_environ(NULL);
+    trail.from = NULL;
+}
+
+bool array_replace(char *const *entries, size_t count) {
+    return move(entries, count, NULL, 0, NULL);
+}
+
+/* A removal that went no further has left entries twice, and none of them is lost. Nobody else can be reading whom it
+ * would matter to: a second look at an entry is all that the left shift below could cost. */
+void array_mend(void) {
+    char **start = load_environ();
+    trail.from = NULL;
+    if (!removing || !start)
+        return;
+    for (char **slot = start; load(slot); slot++)
+        for (char **other = slot + 1; load(other);)
+            if (load(other) == load(slot)) {
+                may_lose();
+                for (char **to = other; load(to); to++)
+                    store(to, load(to + 1));
+            } else {
+                other++;
+            }
+    removing = false;
+}

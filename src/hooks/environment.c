@@ -1,0 +1,57 @@
+/* Reading and changing the environment (env/array.h, env/change.h, env/view.h). */
+#include "hooks/hook.h"
+
+#include "base/loaded.h"
+#include "env/array.h"
+#include "env/change.h"
+#include "env/view.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+static inline bool is_off(void) {
+    return __builtin_expect(settings.env_mode == ENV_OFF, 0);
+}
+
+HOOK char *getenv(const char *name) {
+    if (is_off())
+        return real(getenv)(name);
+    return array_get(name);
+}
+
+/* Nothing for a program with more rights than its user. */
+HOOK char *secure_getenv(const char *name) {
+    if (is_off())
+        return real(secure_getenv)(name);
+    return getauxval(AT_SECURE) ? NULL : array_get(name);
+}
+HOOK_ALIAS(__secure_getenv, secure_getenv);
+
+HOOK int setenv(const char *name, const char *value, int overwrite) {
+    if (is_off())
+        return real(setenv)(name, value, overwrite);
+    return answer(change_set(name, value, overwrite, CALLER));
+}
+
+HOOK int unsetenv(const char *name) {
+    if (is_off())
+        return real(unsetenv)(name);
+    return answer(change_unset(name, CALLER));
+}
+
+/* A string without a '=' removes, and whether that is a name nobody is told but by errno. */
+HOOK int putenv(char *string) {
+    if (is_off())
+        return real(putenv)(string);
+    if (strchr(string, '='))
+        return answer(change_put(string, CALLER));
+    int result = answer(change_unset(string, CALLER));
+    return result < 0 && errno == EINVAL ? 0 : result;
+}
+
+HOOK int clearenv(void) {
+    if (is_off())
+        return real(clearenv)();
+    return answer(change_clear(CALLER));
+}
