@@ -65,6 +65,14 @@ enum event_lock_type { EVENT_LOCK_READ, EVENT_LOCK_WRITE, EVENT_LOCK_TYPES };
 
 #define EVENT_THREAD_NAME 16 /* the kernel's limit, with the NUL */
 
+/* A variable's value, of which no more is told than whether it equals another. */
+struct event_value {
+    bool set; /* removal is a value too */
+    size_t length;
+    uint64_t hash;    /* keyed_hash.h */
+    const char *text; /* NULL: not to be shown */
+};
+
 /* One side: who, through which descriptor, since when, from where. */
 struct event_party {
     pid_t pid;
@@ -74,6 +82,8 @@ struct event_party {
     int fd;                         /* -1: unknown */
     struct timespec since;          /* real time; all zero: unknown */
     stack_id stack;                 /* 0: unknown */
+    const struct event_value
+        *value; /* of the variable that the event is about; NULL: none, or unknown */
 };
 
 struct event_file {

@@ -189,6 +189,23 @@ static void put_stack(struct json *json, stack_id id) {
     json_close(json);
 }
 
+static void put_value(struct json *json, const struct event_value *value) {
+    char digits[17];
+    struct text text;
+    if (!value->set) {
+        json_string(json, "value", NULL);
+        return;
+    }
+    json_object(json, "value");
+    json_unsigned(json, "len", value->length);
+    text_begin(&text, digits, sizeof digits);
+    text_add_hex(&text, value->hash, 16);
+    json_string(json, "hash", digits);
+    if (value->text)
+        json_string_of(json, "text", value->text, value->length);
+    json_close(json);
+}
+
 static void put_party(struct json *json, const char *key, const struct event_party *party,
                       struct record_writer *writer) {
     char name[EVENT_THREAD_NAME];
@@ -214,6 +231,8 @@ static void put_party(struct json *json, const char *key, const struct event_par
         put_time(json, "since", &party->since);
     else
         json_string(json, "since", NULL);
+    if (party->value)
+        put_value(json, party->value);
     put_stack(json, party->stack);
     json_close(json);
 }
