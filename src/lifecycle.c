@@ -17,6 +17,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "env/array.h"
+#include "env/thread.h"
 #include "hooks/process.h"
 #include "lock/findings.h"
 #include "lock/handover.h"
@@ -140,6 +141,7 @@ static void read_settings(void) {
 __attribute__((constructor)) static void load(int argc, char **argv) {
     int saved = errno;
     array_loaded(argv + argc + 1);
+    thread_begin();
     real_resolve_all();
 #if defined(__x86_64__)
     hook_next_syscall = real_resolve(REAL_syscall);

@@ -365,6 +365,7 @@ SOURCE=$BATS_TEST_DIRNAME/../src
 
 declared() {
   printf '%s\n' '#define CALL(name) declared name' '#define ALIAS(name, target) declared name' \
+    '#define OFFER(name) declared name' \
     '#include "base/calls.h"' | cc -E -P -xc -I "$SOURCE" - | sed -n 's/^ *declared *//p' | sort -u
 }
 

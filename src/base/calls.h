@@ -5,6 +5,7 @@
  *   CALL_LAZY(name)     the same, resolved at its first use: not async-signal-safe in libc either
  *   CALL_SINCE(name)    exported by newer versions of glibc only; may resolve to nothing
  *   ALIAS(name, target) another exported name of the same libc function
+ *   OFFER(name)         a function of the library's own, for programs that know it (raceshim.h)
  *
  * tests/no_harm.bats compares the list with what this machine's libc exports.
  */
@@ -16,6 +17,9 @@
 #endif
 #ifndef ALIAS
 #define ALIAS(name, target)
+#endif
+#ifndef OFFER
+#define OFFER(name)
 #endif
 
 /* Record locks and their relatives. */
@@ -138,6 +142,18 @@ CALL_LAZY(unsetenv)
 CALL_LAZY(putenv)
 CALL_LAZY(clearenv)
 
+/* Threads, each of which may have an environment of its own. */
+CALL_LAZY(pthread_create)
+CALL_LAZY(pthread_join)
+CALL_LAZY(pthread_tryjoin_np)
+CALL_LAZY(pthread_timedjoin_np)
+CALL_SINCE(pthread_clockjoin_np)
+CALL_LAZY(thrd_create)
+CALL_LAZY(thrd_join)
+
+OFFER(raceshim_scope_enter)
+OFFER(raceshim_scope_leave)
+
 /* The limit above which the hidden descriptors live. */
 CALL_LAZY(getrlimit)
 CALL_LAZY(getrlimit64)
@@ -151,3 +167,4 @@ CALL_LAZY(prlimit64)
 #undef CALL_LAZY
 #undef CALL_SINCE
 #undef ALIAS
+#undef OFFER

@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <mntent.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <spawn.h>
@@ -28,6 +29,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <threads.h>
 #include <unistd.h>
 
 /* What open and longjmp become when their caller is compiled with _FORTIFY_SOURCE; no header

@@ -1,63 +1,212 @@
 #include "env/change.h"
 
+#include "base/loaded.h"
 #include "env/array.h"
+#include "env/layer.h"
 #include "env/lock.h"
+#include "env/names.h"
+#include "env/scope.h"
 #include "env/strings.h"
+#include "env/tell.h"
+#include "env/thread.h"
+#include "env/view.h"
 
 #include <errno.h>
 #include <string.h>
+
+extern char **__environ;
+
+/* What a thread asks for. */
+struct change {
+    const char *name;
+    size_t length;
+    const char *value; /* NULL: `entry` is the program's own string, or it is a removal */
+    size_t value_length;
+    char *entry; /* NULL until it is made of the value, and for a removal */
+    bool overwrite;
+    stack_id stack;
+};
 
 static bool is_name(const char *name) {
     return name && *name && !strchr(name, '=');
 }
 
-static bool set(const char *name, size_t length, const char *value, size_t value_length,
-                int overwrite) {
-    if (!overwrite && array_find(name, length))
+/* Does it matter which thread writes? */
+static bool is_between_threads(void) {
+    if (thread_has_company())
         return true;
-    char *entry = strings_keep_sized(name, length, value, value_length);
-    return entry && array_put(entry, length);
+    const struct env_thread *thread = thread_known();
+    return thread && (atomic_load_explicit(&thread->layer, memory_order_relaxed) != NULL ||
+                      (settings.env_mode == ENV_PRIVATE && !thread_is_initial(thread)));
+}
+
+static stack_id stack_of(const struct caller *caller) {
+    return settings.out[0] ? stack_capture(caller->return_address, caller->frame) : 0;
+}
+
+/* ---- To `environ`, with nobody about ---- */
+
+static bool make_entry(struct change *change) {
+    if (change->value)
+        change->entry =
+            strings_keep_sized(change->name, change->length, change->value, change->value_length);
+    return change->entry != NULL;
+}
+
+static bool change_array(struct change *change) {
+    if (!change->value && !change->entry)
+        return array_remove(change->name, change->length, env_alone());
+    if (!change->overwrite && array_find(change->name, change->length))
+        return true;
+    return make_entry(change) && array_put(change->entry, change->length);
+}
+
+/* ---- Between threads ---- */
+
+static bool goes_to_layer(const struct env_thread *thread, const struct variable *variable) {
+    switch (variable->treatment) {
+    case ENV_RULE_PRIVATE:
+        if (!thread_is_initial(thread))
+            return true;
+        /* fallthrough */
+    case ENV_RULE_SCOPED:
+        return layer_is_entered(atomic_load_explicit(&thread->layer, memory_order_relaxed));
+    default:
+        return false;
+    }
+}
+
+static bool write_to_layer(struct env_thread *thread, struct variable *variable, char *entry,
+                           stack_id stack) {
+    struct layer *layer = atomic_load_explicit(&thread->layer, memory_order_relaxed);
+    if (!layer || layer->owner != thread)
+        layer = layer_push(thread, NULL);
+    return layer && layer_put(layer, variable, entry, thread, stack);
+}
+
+static bool write_to_array(struct env_thread *thread, struct variable *variable, char *entry,
+                           stack_id stack) {
+    struct scope_write write = {.write = NULL};
+    bool recorded = thread_has_company();
+    if (recorded)
+        scope_write_begin(&write, variable, entry, thread, stack);
+    bool done = entry ? array_put(entry, variable->length)
+                      : array_remove(variable->name, variable->length, env_alone());
+    if (recorded && done)
+        scope_write_end(&write);
+    else if (recorded)
+        scope_write_failed(&write);
+    return done;
+}
+
+/* Under env_lock. */
+static bool write_for(struct env_thread *thread, struct variable *variable, char *entry,
+                      stack_id stack) {
+    return goes_to_layer(thread, variable) ? write_to_layer(thread, variable, entry, stack)
+                                           : write_to_array(thread, variable, entry, stack);
+}
+
+static bool change_view(struct change *change) {
+    struct env_thread *thread = thread_here();
+    struct variable *variable = names_make(change->name, change->length);
+    if (!thread || !variable)
+        return change_array(change);
+    bool removal = !change->value && !change->entry;
+    if (!removal && !change->overwrite && view_find(change->name, change->length, NULL))
+        return true;
+    return (removal || make_entry(change)) &&
+           write_for(thread, variable, change->entry, change->stack);
+}
+
+static int apply(struct change *change, const struct caller *caller) {
+    bool between = is_between_threads();
+    if (between)
+        change->stack = stack_of(caller);
+    if (!env_lock())
+        return -ENOMEM;
+    bool done = between ? change_view(change) : change_array(change);
+    env_unlock();
+    if (between && thread_has_company())
+        tell_unsafe_write(change->name, change->length, change->entry, change->stack);
+    return done ? 0 : -ENOMEM;
 }
 
 int change_set(const char *name, const char *value, int overwrite, const struct caller *caller) {
-    (void)caller;
     if (!is_name(name))
         return -EINVAL;
-    size_t length = strlen(name), value_length = strlen(value);
-    if (!env_lock())
-        return -ENOMEM;
-    bool done = set(name, length, value, value_length, overwrite);
-    env_unlock();
-    return done ? 0 : -ENOMEM;
+    struct change change = {.name = name,
+                            .length = strlen(name),
+                            .value = value,
+                            .value_length = strlen(value),
+                            .overwrite = overwrite};
+    return apply(&change, caller);
 }
 
 int change_put(char *string, const struct caller *caller) {
-    (void)caller;
-    size_t length = strcspn(string, "=");
-    if (!env_lock())
-        return -ENOMEM;
-    bool done = array_put(string, length);
-    env_unlock();
-    return done ? 0 : -ENOMEM;
+    struct change change = {
+        .name = string, .length = strcspn(string, "="), .entry = string, .overwrite = true};
+    return apply(&change, caller);
 }
 
 int change_unset(const char *name, const struct caller *caller) {
-    (void)caller;
     if (!is_name(name))
         return -EINVAL;
-    size_t length = strlen(name);
-    if (!env_lock())
-        return -ENOMEM;
-    bool done = array_remove(name, length, env_alone());
-    env_unlock();
-    return done ? 0 : -ENOMEM;
+    struct change change = {.name = name, .length = strlen(name)};
+    return apply(&change, caller);
+}
+
+/* ---- clearenv: the removal of everything that the thread sees ---- */
+
+/* What is not in `environ`, or is to stay there. */
+static bool clear_known(struct env_thread *thread, stack_id stack) {
+    for (struct variable *v = names_all(); v; v = v->next)
+        if (view_find(v->name, v->length, NULL) && !write_for(thread, v, NULL, stack))
+            return false;
+    return true;
+}
+
+/* Returns false where there is no memory. *left: something stays in `environ`, and this thread does not see it. */
+static bool clear_array(struct env_thread *thread, stack_id stack, bool *left) {
+    size_t at = 0;
+    *left = false;
+    for (char *entry; __environ && (entry = __environ[at]) != NULL;) {
+        size_t length = names_length(entry);
+        struct variable *v = entry[length] == '=' ? names_make(entry, length) : NULL;
+        bool stays = !v || goes_to_layer(thread, v);
+        if (v && view_find(v->name, v->length, NULL) && !write_for(thread, v, NULL, stack))
+            return false;
+        *left |= v && stays;
+        at += stays;
+    }
+    return true;
+}
+
+static bool clear_view(stack_id stack) {
+    struct env_thread *thread = thread_here();
+    bool left;
+    if (!thread) {
+        array_clear();
+        return true;
+    }
+    if (!clear_known(thread, stack) || !clear_array(thread, stack, &left))
+        return false;
+    if (!left)
+        array_clear();
+    return true;
 }
 
 int change_clear(const struct caller *caller) {
-    (void)caller;
+    bool between = is_between_threads();
+    stack_id stack = between ? stack_of(caller) : 0;
     if (!env_lock())
         return -ENOMEM;
-    array_clear();
+    bool done = true;
+    if (between)
+        done = clear_view(stack);
+    else
+        array_clear();
     env_unlock();
-    return 0;
+    if (between && thread_has_company())
+        tell_unsafe_write("*", 1, NULL, stack);
+    return done ? 0 : -ENOMEM;
 }

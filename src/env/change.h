@@ -1,5 +1,7 @@
 /* Changes of the environment, as a thread asks for them. The first four are libc's calls, 0 or -errno for an answer; a
  * value of NULL crashes as libc does.
+ *
+ * A change lands in `environ`, or in a layer of the thread's own: doc/design.md says which.
  */
 #ifndef RACESHIM_ENV_CHANGE_H
 #define RACESHIM_ENV_CHANGE_H

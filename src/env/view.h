@@ -1,6 +1,6 @@
 /* What the calling thread sees of the environment.
  *
- *     layers (private.h) over pins (scope.h) over `environ` (array.h)
+ *     layers (layer.h) over pins (scope.h) over `environ` (array.h)
  *
  * Everything here is lock-free and async-signal-safe, and works in a vfork child, which sees what its parent's thread
  * sees.
@@ -16,6 +16,17 @@
 
 /* Not zero while any thread may see something else than `environ`, or somebody wants to know who reads. */
 extern _Atomic unsigned view_attention;
+
+/* The entry of that name in this thread's view, or NULL; records what is worth recording. `caller` NULL: nothing is
+ * recorded. */
+char *view_find(const char *name, size_t length, const struct caller *caller);
+/* The same, and the value. */
+char *view_get(const char *name, const struct caller *caller);
+
+struct env_thread;
+struct variable;
+/* The same without the thread's layers. */
+char *view_below_layers(const struct env_thread *thread, const struct variable *variable);
 
 /* A name whose value in this thread's view is another than in `environ`. */
 struct view_difference {

@@ -14,17 +14,25 @@ static inline bool is_off(void) {
     return __builtin_expect(settings.env_mode == ENV_OFF, 0);
 }
 
+static inline __attribute__((always_inline)) char *get(const char *name,
+                                                       const struct caller *caller) {
+    char *value = array_get(name);
+    if (__builtin_expect(atomic_load_explicit(&view_attention, memory_order_acquire) != 0, 0))
+        value = view_get(name, caller);
+    return value;
+}
+
 HOOK char *getenv(const char *name) {
     if (is_off())
         return real(getenv)(name);
-    return array_get(name);
+    return get(name, CALLER);
 }
 
 /* Nothing for a program with more rights than its user. */
 HOOK char *secure_getenv(const char *name) {
     if (is_off())
         return real(secure_getenv)(name);
-    return getauxval(AT_SECURE) ? NULL : array_get(name);
+    return getauxval(AT_SECURE) ? NULL : get(name, CALLER);
 }
 HOOK_ALIAS(__secure_getenv, secure_getenv);
 

@@ -4,7 +4,7 @@
 
 #include "base/sys.h"
 #include "env/array.h"
-#include "env/lock.h"
+#include "env/fork.h"
 #include "hooks/hook.h"
 #include "lock/hidden.h"
 
@@ -13,19 +13,19 @@
 #include <sys/mman.h>
 
 void process_before_fork(void) {
-    env_lock_before_fork();
+    env_before_fork();
     hidden_before_fork();
 }
 
 void process_after_fork_parent(void) {
     hidden_after_fork_parent();
-    env_lock_after_fork_parent();
+    env_after_fork_parent();
 }
 
 void process_after_fork_child(bool shares_files) {
     int saved = errno;
-    env_lock_after_fork_child();
     room_after_fork_child(shares_files);
+    env_after_fork_child();
     errno = saved;
 }
 

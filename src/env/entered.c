@@ -1,0 +1,91 @@
+#include "env/entered.h"
+
+#include "base/loaded.h"
+#include "env/array.h"
+#include "env/layer.h"
+#include "env/lock.h"
+#include "env/thread.h"
+
+#include <errno.h>
+
+static bool has_layers(void) {
+    return settings.env_mode == ENV_SCOPED || settings.env_mode == ENV_PRIVATE;
+}
+
+static struct layer *layer_entered(const struct entered *entered) {
+    return entered->number ? layer_of((uintptr_t)entered->place, entered->number) : NULL;
+}
+
+int entered_begin(struct entered *entered, const void *frame) {
+    if (!entered)
+        return -EINVAL;
+    if (!has_layers())
+        return 0;
+    if (!env_lock())
+        return -ENOMEM;
+    int result = -EINVAL;
+    if (!layer_entered(entered)) {
+        struct env_thread *thread = thread_here();
+        struct layer *layer = thread ? layer_push(thread, frame) : NULL;
+        result = layer ? 0 : -ENOMEM;
+        if (layer)
+            *entered = (struct entered){.place = (uintptr_t)layer, .number = layer->number};
+    }
+    env_unlock();
+    return result;
+}
+
+/* After a fork `environ` has what is in a layer of the child's: what lies below comes back. */
+static void put_back(void *chain_below, struct layer_item *item) {
+    const struct layer *below = chain_below;
+    const struct variable *v = atomic_load_explicit(&item->variable, memory_order_relaxed);
+    char *entry = item->below;
+    if (!item->in_environ)
+        return;
+    layer_find(below, v, &entry);
+    if (entry)
+        array_put(entry, v->length);
+    else
+        array_remove(v->name, v->length, env_alone());
+}
+
+/* The stack grows down, so a scope that was entered further down than where the caller is now was entered by a function
+ * that is gone: it returned, or was jumped out of. */
+static bool is_abandoned(const struct layer *layer, const void *frame) {
+    return layer->frame && (uintptr_t)layer->frame < (uintptr_t)frame;
+}
+
+static int leave(struct env_thread *thread, const struct layer *layer, const void *frame) {
+    struct layer *inner = atomic_load_explicit(&thread->layer, memory_order_relaxed);
+    for (; inner && inner != layer; inner = inner->below)
+        if (!is_abandoned(inner, frame))
+            return -EINVAL;
+    if (!inner)
+        return -EINVAL;
+    do {
+        inner = atomic_load_explicit(&thread->layer, memory_order_relaxed);
+        layer_for_each(inner, put_back, inner->below);
+        layer_pop(thread);
+    } while (inner != layer);
+    return 0;
+}
+
+int entered_end(struct entered *entered, const void *frame) {
+    if (!entered)
+        return -EINVAL;
+    if (!has_layers())
+        return 0;
+    if (!env_lock())
+        return -ENOMEM;
+    int result = -EINVAL;
+    struct layer *layer = layer_entered(entered);
+    struct env_thread *thread = layer ? thread_here() : NULL;
+    if (thread && layer->owner && layer->owner != thread)
+        result = -EPERM;
+    else if (thread && layer->owner)
+        result = leave(thread, layer, frame);
+    if (result == 0)
+        *entered = (struct entered){.number = 0};
+    env_unlock();
+    return result;
+}

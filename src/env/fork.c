@@ -1,0 +1,97 @@
+#include "env/fork.h"
+
+#include "base/scratch.h"
+#include "env/array.h"
+#include "env/layer.h"
+#include "env/lock.h"
+#include "env/names.h"
+#include "env/thread.h"
+#include "env/view.h"
+
+#include <string.h>
+
+extern char **__environ;
+
+void env_before_fork(void) {
+    env_lock_before_fork();
+}
+
+void env_after_fork_parent(void) {
+    env_lock_after_fork_parent();
+}
+
+static const struct view_difference *find(const struct view_difference *differences, size_t count,
+                                          const char *entry) {
+    size_t length = names_length(entry);
+    for (size_t i = 0; i < count; i++)
+        if (differences[i].length == length && entry[length] == '=' &&
+            memcmp(differences[i].name, entry, length) == 0)
+            return &differences[i];
+    return NULL;
+}
+
+/* `environ` with the differences applied, in its order; what it does not have comes last. */
+static size_t merge(char **merged, struct view_difference *differences, size_t count) {
+    size_t used = 0;
+    for (char **slot = __environ; slot && *slot; slot++) {
+        struct view_difference *d = (struct view_difference *)find(differences, count, *slot);
+        if (!d) {
+            merged[used++] = *slot;
+        } else if (d->entry) {
+            merged[used++] = d->entry;
+            d->entry = NULL;
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        if (differences[i].entry)
+            merged[used++] = differences[i].entry;
+    return used;
+}
+
+static size_t count_entries(void) {
+    size_t count = 0;
+    while (__environ && __environ[count])
+        count++;
+    return count;
+}
+
+static void become_view(void) {
+    size_t max = view_differences_max(), entries = count_entries();
+    size_t size = max * sizeof(struct view_difference) + (entries + max) * sizeof(char *);
+    struct view_difference *differences = max ? scratch_begin(size) : NULL;
+    size_t count = differences ? view_differences(differences, max) : 0;
+    if (count) {
+        char **merged = (char **)(differences + max);
+        array_replace(merged, merge(merged, differences, count));
+    }
+    scratch_end(differences, size);
+}
+
+/* What `environ` would have without any layer. */
+static void note_below(void *thread, struct layer_item *item) {
+    const struct variable *v = atomic_load_explicit(&item->variable, memory_order_relaxed);
+    item->in_environ = true;
+    item->below = view_below_layers(thread, v);
+}
+
+/* Scopes that the program has entered are there in the child, to be left; other layers have become `environ`. */
+static struct layer *keep_entered(struct env_thread *thread) {
+    struct layer *chain = atomic_load_explicit(&thread->layer, memory_order_relaxed);
+    if (!layer_is_entered(chain))
+        chain = NULL;
+    for (struct layer *layer = chain; layer; layer = layer->below)
+        layer_for_each(layer, note_below, thread);
+    return chain;
+}
+
+void env_after_fork_child(void) {
+    env_lock_after_fork_child();
+    struct env_thread *thread = thread_known();
+    if (!thread_is_any_known())
+        return;
+    struct layer *chain = thread ? keep_entered(thread) : NULL;
+    become_view();
+    thread = thread_after_fork();
+    atomic_store_explicit(&thread->layer, chain, memory_order_relaxed);
+    layer_after_fork(chain, thread);
+}

@@ -1,0 +1,146 @@
+#include "env/names.h"
+
+#include "base/loaded.h"
+#include "base/text.h"
+#include "env/memory.h"
+
+#include <string.h>
+
+char pin_absent[1];
+
+/* Open addressing, never more than half full. A table that is outgrown stays: somebody may be reading it. */
+struct table {
+    uint32_t mask;
+    _Atomic(struct variable *) items[];
+};
+
+static struct table *_Atomic table;
+static struct variable *_Atomic all;
+static _Atomic uint32_t count;
+
+static uint32_t hash_of(const char *name, size_t length) {
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)name[i]) * 16777619u;
+    return hash;
+}
+
+static struct variable *find_hashed(const char *name, size_t length, uint32_t hash) {
+    const struct table *t = atomic_load_explicit(&table, memory_order_acquire);
+    if (!t)
+        return NULL;
+    for (uint32_t i = hash & t->mask;; i = (i + 1) & t->mask) {
+        struct variable *v = atomic_load_explicit(&t->items[i], memory_order_acquire);
+        if (!v || (v->hash == hash && v->length == length && memcmp(v->name, name, length) == 0))
+            return v;
+    }
+}
+
+struct variable *names_find(const char *name, size_t length) {
+    return find_hashed(name, length, hash_of(name, length));
+}
+
+struct variable *names_all(void) {
+    return atomic_load_explicit(&all, memory_order_acquire);
+}
+
+uint32_t names_count(void) {
+    return atomic_load_explicit(&count, memory_order_relaxed);
+}
+
+static void put(struct table *t, struct variable *v) {
+    uint32_t i = v->hash & t->mask;
+    while (atomic_load_explicit(&t->items[i], memory_order_relaxed))
+        i = (i + 1) & t->mask;
+    atomic_store_explicit(&t->items[i], v, memory_order_release);
+}
+
+static bool make_room(void) {
+    const struct table *old = atomic_load_explicit(&table, memory_order_relaxed);
+    uint32_t size = old ? old->mask + 1 : 0;
+    if (2 * (names_count() + 1) <= size)
+        return true;
+    size = size ? 2 * size : 64;
+    struct table *grown = env_memory(sizeof *grown + size * sizeof grown->items[0]);
+    if (!grown)
+        return false;
+    grown->mask = size - 1;
+    for (struct variable *v = names_all(); v; v = v->next)
+        put(grown, v);
+    atomic_store_explicit(&table, grown, memory_order_release);
+    return true;
+}
+
+struct variable *names_make(const char *name, size_t length) {
+    uint32_t hash = hash_of(name, length);
+    struct variable *v = find_hashed(name, length, hash);
+    if (v || !make_room())
+        return v;
+    v = env_memory(sizeof *v);
+    char *copy = v ? env_memory_bytes(length + 1) : NULL;
+    if (!copy)
+        return NULL;
+    memcpy(copy, name, length);
+    copy[length] = '\0';
+    v->name = copy;
+    v->length = length;
+    v->hash = hash;
+    v->treatment = (uint8_t)names_treatment(copy);
+    v->next = names_all();
+    put(atomic_load_explicit(&table, memory_order_relaxed), v);
+    atomic_store_explicit(&all, v, memory_order_release);
+    atomic_fetch_add_explicit(&count, 1, memory_order_relaxed);
+    return v;
+}
+
+pin names_pin(const struct variable *variable, uint32_t slot) {
+    struct pin_chunk *chunk =
+        atomic_load_explicit(&variable->chunks[slot / PINS_PER_CHUNK], memory_order_acquire);
+    return chunk ? atomic_load_explicit(&chunk->pins[slot % PINS_PER_CHUNK], memory_order_acquire)
+                 : NULL;
+}
+
+bool names_set_pin(struct variable *variable, uint32_t slot, pin pin) {
+    _Atomic(struct pin_chunk *) *place = &variable->chunks[slot / PINS_PER_CHUNK];
+    struct pin_chunk *chunk = atomic_load_explicit(place, memory_order_relaxed);
+    if (!chunk && pin) {
+        chunk = env_memory(sizeof *chunk);
+        if (!chunk)
+            return false;
+        atomic_store_explicit(place, chunk, memory_order_release);
+    }
+    if (chunk)
+        atomic_store_explicit(&chunk->pins[slot % PINS_PER_CHUNK], pin, memory_order_release);
+    return true;
+}
+
+/* What glibc reads for itself while a program runs, in whichever thread it happens to: no thread can have its own. */
+static const char *const libc_names[] = {
+    "TZ",       "TZDIR",       "LANG",           "LANGUAGE",      "LC_*",
+    "LOCPATH",  "NLSPATH",     "OUTPUT_CHARSET", "RES_OPTIONS",   "LOCALDOMAIN",
+    "RESOLV_*", "HOSTALIASES", "MALLOC_*",       "GCONV_PATH",    "GETCONF_DIR",
+    "MSGVERB",  "DATEMSK",     "SEV_LEVEL",      "ARGP_HELP_FMT", "POSIXLY_CORRECT",
+    NULL};
+
+static bool is_libc_name(const char *name) {
+    for (const char *const *pattern = libc_names; *pattern; pattern++)
+        if (glob_match(*pattern, name))
+            return true;
+    return false;
+}
+
+enum env_treatment names_treatment(const char *name) {
+    if (settings.env_mode == ENV_WATCH || settings.env_mode == ENV_OFF)
+        return ENV_RULE_WATCH;
+    enum env_treatment rule =
+        rules_env_treatment(&rules, name, rules.count ? loaded_program() : NULL);
+    if (rule != ENV_RULE_NONE)
+        return rule;
+    if (is_libc_name(name))
+        return ENV_RULE_SHARED;
+    return settings.env_mode == ENV_PRIVATE ? ENV_RULE_PRIVATE : ENV_RULE_SCOPED;
+}
+
+size_t names_length(const char *entry) {
+    return strchrnul(entry, '=') - entry;
+}
