@@ -32,26 +32,6 @@ static void check_library(const char *library) {
              strerror(errno));
 }
 
-#define NO_ENV                                                                                     \
-    "this version of raceshim has no environment half yet: --env=%s changes and records nothing"
-
-/* The environment modes are known, and say so, where they do nothing. shim-run lies where
- * shim-report does. */
-static void admit_env(const struct options *options, const struct session *session,
-                      const char *reporter) {
-    if (!options->env_asked || strcmp(options->env_asked, "off") == 0)
-        return;
-    char detail[160];
-    char program[4096];
-    const char *slash = strrchr(reporter, '/');
-    snprintf(detail, sizeof detail, NO_ENV, options->env_asked);
-    snprintf(program, sizeof program, "%.*s/shim-run", slash ? (int)(slash - reporter) : 0,
-             reporter);
-    if (!options->quiet)
-        complain("%s", detail);
-    session_record_degraded(session, program, detail);
-}
-
 static char **prepare_environment(struct options *options, const struct session *session,
                                   const char *library) {
     static char words[SETTINGS_TEXT_MAX];
@@ -85,7 +65,6 @@ int main(int argc, char **argv) {
     finish_prepare(&options);
     static struct session session;
     session_open(&session, options.out);
-    admit_env(&options, &session, reporter);
     static char **environment;
     environment = prepare_environment(&options, &session, library);
     int status = command_run(options.command, environment, &session.fd);

@@ -20,11 +20,6 @@ struct session {
  * /tmp. Fails with a message that says what to do. */
 void session_open(struct session *session, const char *out);
 
-/* Writes a record of kind degraded, severity note, of the program at that path. detail is a
- * sentence in ASCII, without quotes and backslashes. */
-void session_record_degraded(const struct session *session, const char *program,
-                             const char *detail);
-
 bool session_has_records(const struct session *session);
 
 /* For a temporary one without records: removes the files in it and the directory itself. Another
