@@ -5,6 +5,7 @@
 #include "env/layer.h"
 #include "env/lock.h"
 #include "env/names.h"
+#include "env/tell.h"
 #include "env/thread.h"
 #include "env/view.h"
 
@@ -90,6 +91,8 @@ void env_after_fork_child(void) {
     if (!thread_is_any_known())
         return;
     struct layer *chain = thread ? keep_entered(thread) : NULL;
+    if (thread)
+        tell_keep_for_child(thread);
     become_view();
     thread = thread_after_fork();
     atomic_store_explicit(&thread->layer, chain, memory_order_relaxed);

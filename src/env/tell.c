@@ -6,6 +6,7 @@
 #include "env/array.h"
 #include "env/layer.h"
 #include "env/lock.h"
+#include "env/memory.h"
 #include "env/scope.h"
 #include "report/keyed_hash.h"
 #include "report/log.h"
@@ -172,6 +173,51 @@ void tell_read(struct env_thread *thread, struct variable *variable, bool progra
             say(variable, kind, &mine, &theirs, caller);
     }
     sys_restore_signals(&signals);
+    errno = saved;
+}
+
+/* ---- Programs that a forked child starts ---- */
+
+struct kept {
+    struct kept *next;
+    const struct variable *variable;
+    enum event_kind kind;
+    struct version mine, theirs;
+};
+
+/* Changed by the only thread of a forked child. */
+static struct kept *kept;
+
+void tell_keep_for_child(struct env_thread *thread) {
+    kept = NULL;
+    for (struct variable *v = settings.out[0] && thread->scope ? names_all() : NULL; v;
+         v = v->next) {
+        struct version mine, theirs;
+        enum event_kind kind;
+        look_at_own(thread, v, &mine);
+        if (!look_at_others(thread, v, &theirs) || !judge(v, true, &mine, &theirs, &kind))
+            continue;
+        struct kept *more = env_memory(sizeof *more);
+        if (!more)
+            return;
+        *more = (struct kept){kept, v, kind, mine, theirs};
+        kept = more;
+    }
+}
+
+bool tell_has_kept(void) {
+    return kept != NULL;
+}
+
+/* What the child has changed itself is as it wants it. */
+void tell_kept(const struct caller *caller) {
+    int saved = errno;
+    for (; kept; kept = kept->next) {
+        const struct variable *v = kept->variable;
+        const struct version *passed_on = is_changed_for(v) ? &kept->mine : &kept->theirs;
+        if (rule_same_value(passed_on->entry, array_find(v->name, v->length)))
+            say(v, kept->kind, &kept->mine, &kept->theirs, caller);
+    }
     errno = saved;
 }
 

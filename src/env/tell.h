@@ -16,6 +16,12 @@
 void tell_read(struct env_thread *thread, struct variable *variable, bool program,
                const struct caller *caller);
 
+/* In a forked child, of this thread: what there would be to tell should the child start a program is kept until it does,
+ * because the child forgets whose values they are. */
+void tell_keep_for_child(struct env_thread *thread);
+bool tell_has_kept(void);
+void tell_kept(const struct caller *caller);
+
 /* The environment was changed while other threads live. */
 void tell_unsafe_write(const char *name, size_t length, const char *entry, stack_id stack);
 

@@ -102,6 +102,8 @@ size_t view_differences(struct view_difference *differences, size_t max) {
 }
 
 void view_program_starts(const struct caller *caller) {
+    if (tell_has_kept())
+        tell_kept(caller);
     struct env_thread *thread = is_attentive() && settings.out[0] ? thread_known() : NULL;
     for (struct variable *v = thread ? names_all() : NULL; v; v = v->next)
         if (pin_of(thread, v) || atomic_load_explicit(&v->layers, memory_order_relaxed) != 0)
