@@ -16,6 +16,7 @@ PATH=/usr/bin:/bin:/usr/sbin:/sbin
 SOURCES=$BATS_TEST_DIRNAME/programs
 MADE=${BATS_FILE_TMPDIR-}
 export PATH SOURCES MADE
+unset RUST_BACKTRACE
 
 in_mode() {
   local mode=$1

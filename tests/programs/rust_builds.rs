@@ -2,7 +2,7 @@
 // given and then starts compilers. The first build sets all before the second does, so without a scope each, every
 // compiler of the first build is given the second one's values.
 //
-//     builds DIRECTORY
+//     rust_builds DIRECTORY
 //
 // Prints BUILD_WAY=N: how many of the variables the compiler had from its own build.
 use std::os::unix::process::CommandExt;
