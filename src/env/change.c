@@ -76,12 +76,23 @@ static bool goes_to_layer(const struct env_thread *thread, const struct variable
     }
 }
 
+static bool to_array(const struct variable *variable, char *entry) {
+    return entry ? array_put(entry, variable->length)
+                 : array_remove(variable->name, variable->length, env_alone());
+}
+
 static bool write_to_layer(struct env_thread *thread, struct variable *variable, char *entry,
                            stack_id stack) {
     struct layer *layer = atomic_load_explicit(&thread->layer, memory_order_relaxed);
     if (!layer || layer->owner != thread)
         layer = layer_push(thread, NULL);
-    return layer && layer_put(layer, variable, entry, thread, stack);
+    struct layer_item *item = layer ? layer_put(layer, variable, entry, thread, stack) : NULL;
+    if (!item || !layer->in_environ)
+        return item != NULL;
+    if (!item->in_environ)
+        item->below = array_find(variable->name, variable->length);
+    item->in_environ = true;
+    return to_array(variable, entry);
 }
 
 static bool write_to_array(struct env_thread *thread, struct variable *variable, char *entry,
@@ -90,8 +101,7 @@ static bool write_to_array(struct env_thread *thread, struct variable *variable,
     bool recorded = thread_has_company();
     if (recorded)
         scope_write_begin(&write, variable, entry, thread, stack);
-    bool done = entry ? array_put(entry, variable->length)
-                      : array_remove(variable->name, variable->length, env_alone());
+    bool done = to_array(variable, entry);
     if (recorded && done)
         scope_write_end(&write);
     else if (recorded)
@@ -157,10 +167,13 @@ int change_unset(const char *name, const struct caller *caller) {
 
 /* ---- clearenv: the removal of everything that the thread sees ---- */
 
-/* What is not in `environ`, or is to stay there. */
+/* What the thread sees, be it in `environ` or not. All is looked at first: a removal may begin a contention, and change
+ * what is seen. */
 static bool clear_known(struct env_thread *thread, stack_id stack) {
     for (struct variable *v = names_all(); v; v = v->next)
-        if (view_find(v->name, v->length, NULL) && !write_for(thread, v, NULL, stack))
+        v->marked = view_find(v->name, v->length, NULL) != NULL;
+    for (struct variable *v = names_all(); v; v = v->next)
+        if (v->marked && !write_for(thread, v, NULL, stack))
             return false;
     return true;
 }
@@ -173,7 +186,7 @@ static bool clear_array(struct env_thread *thread, stack_id stack, bool *left) {
         size_t length = names_length(entry);
         struct variable *v = entry[length] == '=' ? names_make(entry, length) : NULL;
         bool stays = !v || goes_to_layer(thread, v);
-        if (v && view_find(v->name, v->length, NULL) && !write_for(thread, v, NULL, stack))
+        if (v && !write_for(thread, v, NULL, stack))
             return false;
         *left |= v && stays;
         at += stays;

@@ -179,14 +179,14 @@ static struct layer_table *table_with_room(struct layer *layer) {
     return table;
 }
 
-bool layer_put(struct layer *layer, struct variable *variable, char *entry, struct env_thread *by,
-               stack_id stack) {
+struct layer_item *layer_put(struct layer *layer, struct variable *variable, char *entry,
+                             struct env_thread *by, stack_id stack) {
     struct layer_item *item = item_in(layer, variable);
     bool is_new = item == NULL;
     if (is_new) {
         struct layer_table *table = table_with_room(layer);
         if (!table)
-            return false;
+            return NULL;
         item = free_item(table, variable);
         thread_keep(by);
         item->by = by;
@@ -200,7 +200,7 @@ bool layer_put(struct layer *layer, struct variable *variable, char *entry, stru
         atomic_fetch_add_explicit(&variable->layers, 1, memory_order_relaxed);
     }
     atomic_store_explicit(&variable->latest, item->number, memory_order_release);
-    return true;
+    return item;
 }
 
 const struct layer_item *layer_item_in_chain(const struct layer *chain,
@@ -251,6 +251,7 @@ void layer_after_fork(struct layer *chain, struct env_thread *thread) {
         with_items += table != NULL;
         layer->uses = 1;
         layer->owner = thread;
+        layer->in_environ = true;
         layer->previous = NULL;
         layer->next = all;
         if (all)

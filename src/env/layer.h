@@ -41,6 +41,8 @@ struct layer {
     uint32_t uses;            /* by threads, and by the layers above it */
     uint64_t number;          /* tells layers of one place apart */
     const void *frame;        /* where the program entered it; NULL: made by a first write */
+    const void *place;        /* of what the program names it by */
+    bool in_environ;          /* since a fork: what is put into it goes to `environ` too */
     struct layer_table *_Atomic table;
     struct layer *next, *previous; /* of all */
 };
@@ -66,9 +68,9 @@ void layer_leave_all(struct env_thread *thread);
 /* A thread begins with this chain. */
 struct layer *layer_share(struct layer *chain);
 
-/* False: no memory. */
-bool layer_put(struct layer *layer, struct variable *variable, char *entry, struct env_thread *by,
-               stack_id stack);
+/* The item is in the layer then. NULL: no memory. */
+struct layer_item *layer_put(struct layer *layer, struct variable *variable, char *entry,
+                             struct env_thread *by, stack_id stack);
 
 /* The innermost item of the chain. */
 const struct layer_item *layer_item_in_chain(const struct layer *chain,

@@ -18,6 +18,13 @@ bool rule_heard(const struct scope *scope, const struct write *write) {
     return false;
 }
 
+bool rule_lives(const struct write *write) {
+    const struct stake *stake = write->stakes;
+    while (stake && !stake->scope->threads)
+        stake = stake->next;
+    return stake != NULL;
+}
+
 bool rule_contend(const struct contention *contention, const struct scope *a,
                   const struct scope *b) {
     uint32_t row = atomic_load_explicit(&a->slot, memory_order_relaxed);
@@ -56,20 +63,11 @@ bool rule_clash(const struct scope *one, const struct write *his, const struct s
            !rule_heard(one, theirs) && !rule_heard(other, his);
 }
 
-static bool was_started_between(const struct scope *scope, uint64_t after, uint64_t before) {
-    for (const struct scope *child = scope->children; child; child = child->next_sibling)
-        if (child->started > after && child->started < before)
-            return true;
-    return false;
-}
-
-/* One who was started between them by an owner has heard of the older, and may not see the newer. */
 bool rule_replaces(const struct write *newer, const struct write *older) {
     if (older->for_all && !newer->for_all)
         return false;
     for (const struct stake *stake = older->stakes; stake; stake = stake->next)
-        if ((stake->scope->threads && !rule_owns(stake->scope, newer)) ||
-            was_started_between(stake->scope, older->number, newer->number))
+        if (stake->scope->threads && !rule_owns(stake->scope, newer))
             return false;
     return true;
 }

@@ -34,6 +34,8 @@ struct scope {
     bool owns;             /* a write is, or was, its own */
     struct scope *children, *next_sibling, *previous_sibling;
     struct scope *next_contender, *previous_contender;
+    uint64_t born; /* `started`, until it stands for one that is left out */
+    struct scope *younger, *older;
 };
 
 /* A scope that a write belongs to, or belonged to when the scope ended. */
@@ -61,6 +63,9 @@ bool rule_owns(const struct scope *scope, const struct write *write);
  * descends, before that descent began? */
 bool rule_heard(const struct scope *scope, const struct write *write);
 
+/* Does it belong to a scope that lives? */
+bool rule_lives(const struct write *write);
+
 bool rule_contend(const struct contention *contention, const struct scope *a,
                   const struct scope *b);
 
@@ -79,7 +84,8 @@ const struct write *rule_last(const struct scope *scope, const struct write *new
 bool rule_clash(const struct scope *one, const struct write *his, const struct scope *other,
                 const struct write *theirs);
 
-/* Does nobody need the older of two writes of a variable, because whoever sees it sees the newer one too? */
+/* Of two writes of a variable: does whoever owns the older one own the newer one too? Then nobody needs the older who did
+ * not begin between the two. */
 bool rule_replaces(const struct write *newer, const struct write *older);
 
 /* Removal is a value. */

@@ -11,6 +11,7 @@
 static struct contention contention;
 static struct pool scopes, stakes, writes;
 static struct scope *contenders;
+static struct scope *youngest;
 static struct scope *in_slot[SLOTS];
 static uint32_t slots_used = 1; /* slot 0 is nobody's */
 static uint64_t number;
@@ -40,12 +41,38 @@ static void leave_family(struct scope *child) {
         child->parent->children = child->next_sibling;
 }
 
+static void be_born(struct scope *scope) {
+    scope->born = scope->started = scope_number();
+    scope->younger = NULL;
+    scope->older = youngest;
+    if (youngest)
+        youngest->younger = scope;
+    youngest = scope;
+}
+
+static void leave_generations(struct scope *scope) {
+    if (scope->older)
+        scope->older->younger = scope->younger;
+    if (scope->younger)
+        scope->younger->older = scope->older;
+    else if (youngest == scope)
+        youngest = scope->older;
+}
+
+static bool was_born_between(uint64_t after, uint64_t before) {
+    const struct scope *scope = youngest;
+    while (scope && scope->born > before)
+        scope = scope->older;
+    return scope && scope->born > after;
+}
+
 /* One user less. Whom nobody remembers is left out of the tree: his children descend from his parent by the branch
  * that he began. */
 void scope_release(struct scope *scope) {
     if (--scope->uses)
         return;
     leave_family(scope);
+    leave_generations(scope);
     for (struct scope *child; (child = scope->children);) {
         leave_family(child);
         child->started = scope->started;
@@ -67,7 +94,7 @@ struct scope *scope_enter(struct scope *starter) {
     if (!scope)
         return NULL;
     scope->threads = scope->uses = 1;
-    scope->started = scope_number();
+    be_born(scope);
     descend(scope, starter);
     return scope;
 }
@@ -95,12 +122,17 @@ static pin pin_of(const struct scope *scope, const struct variable *variable) {
 }
 
 const struct write *scope_view(const struct scope *scope, const struct variable *variable) {
-    return rule_view(&contention, scope, variable->writes);
+    return names_kept_apart(variable) ? rule_view(&contention, scope, variable->writes)
+                                      : rule_last(scope, variable->writes);
 }
 
 const struct write *scope_hidden(const struct scope *scope, const struct variable *variable) {
     const struct write *newest = variable->writes;
-    return newest && !rule_visible(&contention, scope, newest) ? newest : NULL;
+    if (!newest)
+        return NULL;
+    bool seen = names_kept_apart(variable) ? rule_visible(&contention, scope, newest)
+                                           : rule_heard(scope, newest) || !rule_lives(newest);
+    return seen ? NULL : newest;
 }
 
 static void refresh(const struct scope *scope, struct variable *variable) {
@@ -112,9 +144,15 @@ static void refresh_contenders(struct variable *variable) {
         refresh(scope, variable);
 }
 
+static void refresh_who_sees(struct variable *variable, const struct write *write, bool sees) {
+    for (const struct scope *scope = contenders; scope; scope = scope->next_contender)
+        if (rule_visible(&contention, scope, write) == sees)
+            refresh(scope, variable);
+}
+
 static void refresh_all_but(const struct variable *except) {
     for (struct variable *v = names_all(); v; v = v->next)
-        if (v->writes && v != except)
+        if (v->writes && v != except && names_kept_apart(v))
             refresh_contenders(v);
 }
 
@@ -180,6 +218,13 @@ static void one_less(struct scope *scope) {
     else
         contenders = scope->next_contender;
     atomic_fetch_sub_explicit(&view_attention, 1, memory_order_release);
+}
+
+static void set_disputed(struct variable *variable, bool disputed) {
+    if (atomic_load_explicit(&variable->disputed, memory_order_relaxed) == disputed)
+        return;
+    atomic_store_explicit(&variable->disputed, disputed, memory_order_relaxed);
+    atomic_fetch_add_explicit(&view_attention, disputed ? 1 : -1, memory_order_release);
 }
 
 /* Do they begin to contend now? They cannot where there is no slot for one of them. */
@@ -249,21 +294,33 @@ static struct write *make_write(struct env_thread *by, char *entry, stack_id sta
     return write;
 }
 
-static void prune(struct variable *variable) {
-    for (struct write *newer = variable->writes; newer; newer = newer->next)
-        for (struct write **at = &newer->next; *at;) {
-            struct write *older = *at;
-            if (!rule_replaces(newer, older)) {
-                at = &older->next;
-                continue;
-            }
-            *at = older->next;
-            forget(older);
+/* Forgets what newer writes of this scope stand for (NULL: of nobody). Who is born between two writes has heard of the
+ * older, if he descends from whom it belongs to or will belong to. */
+static void prune(struct variable *variable, const struct scope *owner) {
+    const struct write *newer = NULL;
+    for (struct write **at = &variable->writes; *at;) {
+        struct write *write = *at;
+        if (newer && rule_replaces(newer, write) &&
+            !was_born_between(write->number, newer->number)) {
+            *at = write->next;
+            forget(write);
+            continue;
         }
+        if (owner ? rule_owns(owner, write) : write->for_all)
+            newer = write;
+        at = &write->next;
+    }
+}
+
+static bool clash(struct scope *scope, struct scope *other, struct variable *variable) {
+    if (names_kept_apart(variable))
+        return begin_pair(scope, other);
+    set_disputed(variable, true);
+    return false;
 }
 
 /* A living scope meets all others in the variable. Does it begin to contend with one? */
-static bool meet(struct scope *scope, const struct variable *variable) {
+static bool meet(struct scope *scope, struct variable *variable) {
     const struct write *his = rule_last(scope, variable->writes);
     bool began = false;
     for (const struct write *w = his ? variable->writes : NULL; w; w = w->next)
@@ -271,7 +328,7 @@ static bool meet(struct scope *scope, const struct variable *variable) {
             struct scope *other = stake->scope;
             if (other->threads && rule_last(other, variable->writes) == w &&
                 rule_clash(scope, his, other, w))
-                began |= begin_pair(scope, other);
+                began |= clash(scope, other, variable);
         }
     return began;
 }
@@ -298,19 +355,17 @@ void scope_write_begin(struct scope_write *w, struct variable *variable, char *e
         take_slot(by->scope);
     if (by->scope && meet(by->scope, variable))
         refresh_all_but(variable);
-    for (const struct scope *scope = contenders; scope; scope = scope->next_contender)
-        if (!rule_visible(&contention, scope, w->write))
-            refresh(scope, variable);
+    if (names_kept_apart(variable))
+        refresh_who_sees(variable, w->write, false);
     atomic_store_explicit(&variable->latest, w->write->number, memory_order_release);
 }
 
 void scope_write_end(struct scope_write *w) {
     if (!w->write)
         return;
-    for (const struct scope *scope = contenders; scope; scope = scope->next_contender)
-        if (rule_visible(&contention, scope, w->write))
-            refresh(scope, w->variable);
-    prune(w->variable);
+    if (names_kept_apart(w->variable))
+        refresh_who_sees(w->variable, w->write, true);
+    prune(w->variable, w->write->by->scope);
 }
 
 void scope_write_failed(struct scope_write *w) {
@@ -321,7 +376,8 @@ void scope_write_failed(struct scope_write *w) {
         at = &(*at)->next;
     *at = w->write->next;
     forget(w->write);
-    refresh_contenders(w->variable);
+    if (names_kept_apart(w->variable))
+        refresh_contenders(w->variable);
 }
 
 /* ---- Ends and joins ---- */
@@ -332,7 +388,7 @@ static void pass_on(const struct scope *owner, struct scope *to) {
         for (struct write *write = v->writes; write; write = write->next)
             if (rule_owns(owner, write) && (!to || !give_stake(write, to)))
                 write->for_all = true;
-        prune(v);
+        prune(v, to);
     }
 }
 
@@ -366,6 +422,7 @@ void scope_forget_all(struct scope *left) {
             forget(write);
         }
         v->base = NULL;
+        set_disputed(v, false);
     }
     end_pairs(left);
     give_slot(left);
@@ -375,6 +432,7 @@ void scope_after_fork(struct scope *left) {
     for (struct variable *v = names_all(); v; v = v->next) {
         v->writes = NULL;
         v->base = NULL;
+        atomic_store_explicit(&v->disputed, false, memory_order_relaxed);
         for (uint32_t slot = 1; slot < slots_used; slot++)
             names_set_pin(v, slot, NULL);
     }
@@ -384,4 +442,6 @@ void scope_after_fork(struct scope *left) {
     contenders = NULL;
     memset(left, 0, sizeof *left);
     left->threads = left->uses = 1;
+    youngest = NULL;
+    be_born(left);
 }

@@ -37,9 +37,10 @@ void scope_write_failed(struct scope_write *w);
 /* What belongs to a scope, or did when it ended, belongs to this one too. */
 void scope_inherit(struct scope *scope, const struct scope *ended);
 
-/* The write that the scope sees; NULL: what was there before all. */
+/* The write that the scope sees; NULL: what was there before all. Of a variable that is not kept apart: that it should see,
+ * its own last one. */
 const struct write *scope_view(const struct scope *scope, const struct variable *variable);
-/* The newest write, if the scope must not see it; NULL otherwise. */
+/* The newest write, if the scope must not see it, or should not; NULL otherwise. */
 const struct write *scope_hidden(const struct scope *scope, const struct variable *variable);
 
 /* Somebody remembers the scope, or no longer does. */

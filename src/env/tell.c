@@ -97,10 +97,6 @@ static struct event_party party_of(const struct version *version, const struct e
     return party;
 }
 
-static bool is_changed_for(const struct variable *variable) {
-    return variable->treatment == ENV_RULE_SCOPED || variable->treatment == ENV_RULE_PRIVATE;
-}
-
 /* Is it worth telling? `kind` says what it is. */
 static bool judge(const struct variable *variable, bool program, const struct version *mine,
                   const struct version *theirs, enum event_kind *kind) {
@@ -111,7 +107,7 @@ static bool judge(const struct variable *variable, bool program, const struct ve
         return true;
     }
     *kind = EVENT_ENV_HIDDEN;
-    return is_changed_for(variable);
+    return names_kept_apart(variable);
 }
 
 static struct told *place_in(struct told *told, const struct variable *variable, bool program) {
@@ -149,7 +145,7 @@ static void say(const struct variable *variable, enum event_kind kind, const str
                                .value = &my_value};
     struct event_party there = party_of(theirs, &their_value);
     struct event event = {.kind = kind,
-                          .action = is_changed_for(variable) ? ACTION_ISOLATED : ACTION_NONE,
+                          .action = names_kept_apart(variable) ? ACTION_ISOLATED : ACTION_NONE,
                           .var = variable->name,
                           .here = &here,
                           .there = &there};
@@ -214,7 +210,7 @@ void tell_kept(const struct caller *caller) {
     int saved = errno;
     for (; kept; kept = kept->next) {
         const struct variable *v = kept->variable;
-        const struct version *passed_on = is_changed_for(v) ? &kept->mine : &kept->theirs;
+        const struct version *passed_on = names_kept_apart(v) ? &kept->mine : &kept->theirs;
         if (rule_same_value(passed_on->entry, array_find(v->name, v->length)))
             say(v, kept->kind, &kept->mine, &kept->theirs, caller);
     }

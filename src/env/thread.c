@@ -11,9 +11,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-static struct scope initial_scope = {.threads = 1, .uses = 1};
+/* Both are used by those who point to them here, too, and so are never given away. */
+static struct scope initial_scope = {.threads = 1, .uses = 2};
 static struct env_thread initial_thread = {
-    .scope = &initial_scope, .uses = 1, .initial = true, .lives = true};
+    .scope = &initial_scope, .uses = 2, .initial = true, .lives = true};
 /* What a thread is from its end on, while its last destructors run: nobody. */
 static struct env_thread nobody = {.uses = 1};
 
@@ -26,8 +27,9 @@ static struct env_thread *living = &initial_thread;
 static struct pool told_lists;
 #define HANDLES 256
 static struct env_thread *with_handle[HANDLES];
-/* The initial thread's; changed by its own process's first thread only. */
-static pthread_t initial_handle;
+/* Of this process: a fork makes another one the first. */
+static struct env_thread *first = &initial_thread;
+static pthread_t first_handle;
 
 static _Atomic uint32_t lives = 1;
 static bool is_any_known; /* set, never taken back */
@@ -38,14 +40,13 @@ static pthread_key_t key;
 static enum { KEY_NONE, KEY_MADE, KEY_REFUSED } key_state;
 
 void thread_begin(void) {
-    initial_handle = pthread_self();
+    first_handle = pthread_self();
 }
 
 struct env_thread *thread_known(void) {
     if (self)
         return self;
-    return !initial_handle || pthread_equal(pthread_self(), initial_handle) ? &initial_thread
-                                                                            : NULL;
+    return !first_handle || pthread_equal(pthread_self(), first_handle) ? first : NULL;
 }
 
 bool thread_is_initial(const struct env_thread *thread) {
@@ -156,8 +157,8 @@ static struct env_thread *make(struct scope *starter, struct layer *chain) {
 static void end(struct env_thread *thread);
 
 static void be_told_of_the_end(struct env_thread *thread) {
-    if (key_state == KEY_MADE)
-        pthread_setspecific(key, thread);
+    if (key_state == KEY_MADE && !thread->end_is_told)
+        thread->end_is_told = pthread_setspecific(key, thread) == 0;
 }
 
 static void know_ids(struct env_thread *thread) {
@@ -172,7 +173,7 @@ struct env_thread *thread_here(void) {
         know_ids(thread);
     if (thread)
         return thread;
-    thread = make(initial_thread.lives ? initial_thread.scope : NULL, NULL);
+    thread = make(first->lives ? first->scope : NULL, NULL);
     if (!thread)
         return NULL;
     know_ids(thread);
@@ -193,12 +194,9 @@ static void at_the_end(void *argument) {
     env_unlock();
 }
 
-/* The thread that starts the first other one has an end too. */
-static void make_key(struct env_thread *thread) {
-    if (key_state != KEY_NONE)
-        return;
-    key_state = pthread_key_create(&key, at_the_end) == 0 ? KEY_MADE : KEY_REFUSED;
-    be_told_of_the_end(thread);
+static void make_key(void) {
+    if (key_state == KEY_NONE)
+        key_state = pthread_key_create(&key, at_the_end) == 0 ? KEY_MADE : KEY_REFUSED;
 }
 
 struct env_thread *thread_new(bool joinable) {
@@ -206,7 +204,8 @@ struct env_thread *thread_new(bool joinable) {
         return NULL;
     struct env_thread *starter = thread_here(), *thread = NULL;
     if (starter) {
-        make_key(starter);
+        make_key();
+        be_told_of_the_end(starter); /* the initial thread has an end too */
         thread = make(starter->scope, atomic_load_explicit(&starter->layer, memory_order_relaxed));
     }
     if (thread) {
@@ -256,7 +255,7 @@ static void end(struct env_thread *thread) {
 struct env_thread *thread_to_join(pthread_t handle) {
     if (!env_lock())
         return NULL;
-    struct env_thread *thread = *find_handle(handle);
+    struct env_thread *thread = pthread_equal(handle, first_handle) ? first : *find_handle(handle);
     if (thread)
         thread_keep(thread);
     env_unlock();
@@ -292,7 +291,10 @@ struct env_thread *thread_after_fork(void) {
     if (!thread || thread == &nobody)
         thread = &initial_thread;
     self = thread;
-    initial_handle = pthread_self();
+    if (first != thread)
+        thread_keep(thread);
+    first = thread;
+    first_handle = pthread_self();
     memset(with_handle, 0, sizeof with_handle);
     living = thread;
     thread->next_living = thread->previous_living = NULL;

@@ -31,6 +31,7 @@ struct env_thread {
     struct layer *_Atomic layer; /* the innermost that it is in; changed by itself only */
     uint32_t uses;   /* by writes, its handle, those who join it, and as long as it lives */
     uint32_t rounds; /* of destructors that it has seen */
+    bool end_is_told;
     pthread_t handle;
     bool has_handle;
     bool joinable;
