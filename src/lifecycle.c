@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "env/array.h"
 #include "env/thread.h"
+#include "env/follow.h"
 #include "hooks/process.h"
 #include "lock/findings.h"
 #include "lock/handover.h"
@@ -98,14 +99,6 @@ static void read_rules(void) {
         sys_close(fd);
 }
 
-static const char *variable(const char *name) {
-    size_t length = strlen(name);
-    for (char **entry = environ; entry && *entry; entry++)
-        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=')
-            return *entry + length + 1;
-    return NULL;
-}
-
 static void before_fork(void) {
     process_before_fork();
 }
@@ -129,7 +122,7 @@ static void ignore_setting(void *context, const char *name, size_t length, const
 
 /* What is wrong can be recorded only when it is known where to. */
 static void read_settings(void) {
-    const char *words = variable("RACESHIM");
+    const char *words = follow_words();
     unsigned wrong = settings_parse(&settings, words, ignore_setting, NULL);
     log_open_settings(settings.out, &log_host);
     struct settings *again = wrong ? scratch_begin(sizeof *again) : NULL;
@@ -146,10 +139,13 @@ __attribute__((constructor)) static void load(int argc, char **argv) {
 #if defined(__x86_64__)
     hook_next_syscall = real_resolve(REAL_syscall);
 #endif
+    const char *handed_over = follow_begin(environ, HANDOVER_VARIABLE);
     read_settings();
+    if (!settings.follow)
+        follow_remember(environ);
     if (settings.rules[0])
         read_rules();
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-    handover_adopt(environ);
+    handover_adopt(handed_over);
     errno = saved;
 }

@@ -124,8 +124,8 @@ CALL(__longjmp_chk)
 
 /* Other programs. */
 CALL(execve)
-CALL(execv)
-CALL(execvp)
+CALL_LAZY(execv)
+CALL_LAZY(execvp)
 CALL(execvpe)
 CALL_LAZY(execl)
 CALL_LAZY(execle)

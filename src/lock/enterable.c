@@ -21,9 +21,10 @@ static const char *value_of(char *const envp[], const char *name) {
     return NULL;
 }
 
-static int open_in_path(const char *file) {
+static int open_in_path(const char *file, const char *path) {
     char candidate[4096];
-    const char *path = value_of(environ, "PATH");
+    if (!path)
+        path = value_of(environ, "PATH");
     if (strchr(file, '/'))
         return sys_openat(AT_FDCWD, file, O_RDONLY | O_CLOEXEC, 0);
     for (path = path ? path : "/bin:/usr/bin"; *path;) {
@@ -91,7 +92,7 @@ static bool interpreter_of(int fd, char *path, size_t size) {
     return length != 0 && !text.cut;
 }
 
-bool enterable(int dir, const char *path, int flags, char *const envp[]) {
+bool enterable(int dir, const char *path, int flags, const char *search, char *const envp[]) {
     const char *preload = value_of(envp, "LD_PRELOAD");
     char interpreter[256];
     if (!preload || !strstr(preload, LIBRARY_NAME))
@@ -101,7 +102,7 @@ bool enterable(int dir, const char *path, int flags, char *const envp[]) {
     if (borrowed)
         fd = dir;
     else
-        fd = dir == HANDOVER_SEARCH ? open_in_path(path)
+        fd = dir == HANDOVER_SEARCH ? open_in_path(path, search)
                                     : sys_openat(dir, path, O_RDONLY | O_CLOEXEC, 0);
     bool result = fd < 0;
     for (int deep = 0; fd >= 0 && deep < SCRIPTS_DEEP; deep++) {
