@@ -132,6 +132,15 @@ CALL_LAZY(execle)
 CALL_LAZY(execlp)
 CALL(fexecve)
 CALL_SINCE(execveat)
+CALL_LAZY(posix_spawn)
+CALL_LAZY(posix_spawnp)
+#if __GLIBC_PREREQ(2, 39)
+CALL_LAZY(pidfd_spawn)
+CALL_LAZY(pidfd_spawnp)
+#endif
+CALL_LAZY(system)
+CALL_LAZY(popen)
+ALIAS(_IO_popen, popen)
 
 /* The environment. libc's own getenv may be asked for in a signal handler. */
 CALL(getenv)

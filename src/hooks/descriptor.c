@@ -1,5 +1,6 @@
 /* What copies and closes descriptors. */
 #include "hooks/hook.h"
+#include "hooks/shell.h"
 
 #include "lock/closing.h"
 #include "lock/hidden.h"
@@ -170,27 +171,34 @@ static void end_stream(struct closing *closing) {
 
 HOOK int fclose(FILE *stream) {
     struct closing closing;
+    struct popen_end end;
+    popen_end_begin(&end, stream);
     begin_stream(&closing, stream, CALLER);
     int result = real(fclose)(stream);
     end_stream(&closing);
-    return result;
+    return popen_end_wait(&end, result);
 }
 HOOK_ALIAS(_IO_fclose, fclose);
 
 HOOK int pclose(FILE *stream) {
     struct closing closing;
+    struct popen_end end;
+    popen_end_begin(&end, stream);
     begin_stream(&closing, stream, CALLER);
     int result = real(pclose)(stream);
     end_stream(&closing);
-    return result;
+    return popen_end_wait(&end, result);
 }
 
 #define FREOPEN(name)                                                                              \
     HOOK FILE *name(const char *path, const char *mode, FILE *stream) {                            \
         struct closing closing;                                                                    \
+        struct popen_end end;                                                                      \
+        popen_end_begin(&end, stream);                                                             \
         begin_stream(&closing, stream, CALLER);                                                    \
         FILE *result = real(name)(path, mode, stream);                                             \
         end_stream(&closing);                                                                      \
+        popen_end_wait(&end, 0);                                                                   \
         return result;                                                                             \
     }
 

@@ -5,6 +5,8 @@
 #include "base/sys.h"
 #include "env/array.h"
 #include "env/fork.h"
+#include "env/popened.h"
+#include "env/shell_signals.h"
 #include "hooks/hook.h"
 #include "lock/hidden.h"
 
@@ -24,6 +26,8 @@ void process_after_fork_parent(void) {
 
 void process_after_fork_child(bool shares_files) {
     int saved = errno;
+    shell_signals_after_fork();
+    popened_after_fork();
     room_after_fork_child(shares_files);
     env_after_fork_child();
     errno = saved;
