@@ -408,7 +408,6 @@ __fork                    runs the handlers of pthread_atfork
 fork                      runs the handlers of pthread_atfork
 forkpty                   forks with the handlers; in the child it closes descriptors of no lock of its own
 daemon                    forks with the handlers; the parent ends, the child owns no lock
-wordexp                   the child only executes a program: hidden descriptors are close-on-exec
 posix_spawn_file_actions_.*  say what the child will do; in the child no lock is held
 posix_spawnattr_.*        say how the child will start
 login_tty                 for a forked child, which owns no lock; numbers are looked at before a lock

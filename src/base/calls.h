@@ -141,6 +141,7 @@ CALL_LAZY(pidfd_spawnp)
 CALL_LAZY(system)
 CALL_LAZY(popen)
 ALIAS(_IO_popen, popen)
+CALL_LAZY(wordexp)
 
 /* The environment. libc's own getenv may be asked for in a signal handler. */
 CALL(getenv)

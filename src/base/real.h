@@ -31,6 +31,7 @@
 #include <sys/timerfd.h>
 #include <threads.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 /* What open and longjmp become when their caller is compiled with _FORTIFY_SOURCE; no header
  * declares them. */
