@@ -28,12 +28,14 @@
  */
 #include "env/array.h"
 
+#include "base/sys.h"
+#include "env/index.h"
 #include "env/lock.h"
 #include "env/memory.h"
+#include "env/name.h"
 
-#include <stdint.h>
 #include <string.h>
-#include <time.h>
+#include <sys/auxv.h>
 
 /* Not `environ`: a program may have a variable of its own of that name, which libc does not look at. */
 extern char **__environ;
@@ -72,8 +74,12 @@ bool env_alone(void) {
            !atomic_load_explicit(&env_threads_started, memory_order_relaxed);
 }
 
+/* The strings lie above the array, and below the name that the kernel was given for the program. */
 void array_loaded(char **array) {
+    uintptr_t end = getauxval(AT_EXECFN);
     initial = array;
+    if (end > (uintptr_t)array)
+        name_kernel = (struct name_memory){(uintptr_t)array, end - (uintptr_t)array};
 }
 
 static char **load_environ(void) {
@@ -96,31 +102,91 @@ static void may_lose(void) {
     atomic_fetch_add_explicit(&losses, 1, memory_order_relaxed);
 }
 
-/* libc compares up to the first NUL of either. The name has none within its length. */
-static bool has_name(const char *entry, const char *name, size_t length) {
-    size_t i = 0;
-    while (i < length && entry[i] == name[i])
-        i++;
-    return i == length && entry[i] == '=';
+/* For writers: the first slot from there on whose entry has that name; that of the NULL, or NULL for no array, if there is
+ * none. */
+static char **find_slot(char **slot, const char *name, size_t length) {
+    for (char *entry; slot && (entry = load(slot)) && !name_is(entry, name, length);)
+        slot++;
+    return slot;
 }
 
 char *array_find(const char *name, size_t length) {
     for (;;) {
         uint32_t before = atomic_load_explicit(&losses, memory_order_acquire);
-        char **slot = load_environ();
-        char *entry;
-        for (; slot && (entry = load(slot)); slot++)
-            if (has_name(entry, name, length))
-                return entry;
-        if (atomic_load_explicit(&losses, memory_order_acquire) == before)
-            return NULL;
+        char *entry = NULL;
+        for (char **slot = load_environ(); slot && (entry = load(slot)); slot++)
+            if (name_is(entry, name, length))
+                break;
+        if (entry || atomic_load_explicit(&losses, memory_order_acquire) == before)
+            return entry;
     }
 }
 
+static size_t count_entries(char **slot) {
+    size_t count = 0;
+    while (slot && load(slot + count))
+        count++;
+    return count;
+}
+
+/* How many entries this thread has passed in long walks since it last asked for an index; less than 0: since it was told
+ * that there can be none. */
+static __thread int32_t passed __attribute__((tls_model("initial-exec")));
+
+#define PASSED_PER_ENTRY 16
+#define PASSED_IN_VAIN (1 << 18)
+
+/* An index costs about as much as looking at each entry a few times. Signals are blocked so that no handler of this thread
+ * finds the lock held by it. */
+__attribute__((noinline)) static void passed_many(char **base, char **last) {
+    size_t count = (size_t)(last - base);
+    passed += count < PASSED_IN_VAIN ? (int32_t)count : PASSED_IN_VAIN;
+    if (passed < 0 || (size_t)passed < PASSED_PER_ENTRY * count)
+        return;
+    struct sys_sigset saved;
+    sys_block_signals(&saved);
+    if (env_lock_try()) {
+        passed = array_index() ? 0 : -PASSED_IN_VAIN;
+        env_unlock();
+    }
+    sys_restore_signals(&saved);
+}
+
+static inline char *look(const char *name, uint16_t tag) {
+    char **base = load_environ();
+    char **slot = base;
+    char *entry, *value = NULL;
+    if (!base)
+        return NULL;
+    const struct index *index = atomic_load_explicit(&index_now, memory_order_acquire);
+    if (index) {
+        for (; slot < base + INDEX_FROM; slot++) {
+            if (!(entry = load(slot)))
+                return NULL;
+            if (name_tag_of_entry(entry) == tag && (value = name_value(entry, name)))
+                return value;
+        }
+        if (index_find(index, base, name, tag, &value))
+            return value;
+    }
+    for (; (entry = load(slot)); slot++)
+        if (name_tag_of_entry(entry) == tag && (value = name_value(entry, name)))
+            break;
+    if (__builtin_expect(slot - base > INDEX_LEAST, 0))
+        passed_many(base, slot);
+    return value;
+}
+
 char *array_get(const char *name) {
-    size_t length = strlen(name);
-    char *entry = length ? array_find(name, length) : NULL;
-    return entry ? entry + length + 1 : NULL;
+    if (!name[0])
+        return NULL;
+    uint16_t tag = name_tag(name);
+    for (;;) {
+        uint32_t before = atomic_load_explicit(&losses, memory_order_acquire);
+        char *value = look(name, tag);
+        if (value || atomic_load_explicit(&losses, memory_order_acquire) == before)
+            return value;
+    }
 }
 
 static uint64_t now_ms(void) {
@@ -149,13 +215,6 @@ static bool is_initial(char *const *slot) {
         while (load(initial + initial_count))
             initial_count++;
     return slot <= initial + initial_count;
-}
-
-static size_t count_entries(char **slot) {
-    size_t count = 0;
-    while (slot && load(slot + count))
-        count++;
-    return count;
 }
 
 static struct array *make(size_t need) {
@@ -226,12 +285,22 @@ static bool move(char *const *entries, size_t count, const char *name, size_t le
         store(--slot, last);
     while (count > 0) {
         char *entry = load((char **)&entries[--count]);
-        if (length == 0 || !has_name(entry, name, length))
+        if (length == 0 || !name_is(entry, name, length))
             store(--slot, entry);
     }
     store_environ(slot);
     trail.from = NULL;
     return true;
+}
+
+/* Not the program's: it stays where it is. */
+static bool is_nobodys(char *const *slot) {
+    return home_of(slot) || is_initial(slot);
+}
+
+bool array_index(void) {
+    char **base = load_environ();
+    return base && is_nobodys(base) && index_build(base, count_entries(base));
 }
 
 static bool append(char **start, size_t count, char *entry) {
@@ -243,6 +312,7 @@ static bool append(char **start, size_t count, char *entry) {
         home->used = end + 2;
     store(start + count + 1, NULL);
     store(start + count, entry);
+    index_put(start, count, entry);
     trail.from = NULL;
     return true;
 }
@@ -270,23 +340,24 @@ static void follow_trail(char **from, char **now, char **twin) {
 
 bool array_put(char *entry, size_t name_length) {
     char **start = load_environ();
-    char **slot = start;
-    char *old = NULL;
-    for (; slot && (old = load(slot)); slot++)
-        if (has_name(old, entry, name_length)) {
-            store(slot, entry);
-            if (on_trail(start))
-                trail_change(old, entry);
-            return true;
-        }
-    return append(start, (size_t)(slot - start), entry);
+    char **slot = find_slot(start, entry, name_length);
+    char *old = slot ? load(slot) : NULL;
+    if (!old)
+        return append(start, (size_t)(slot - start), entry);
+    if (old != entry) {
+        store(slot, entry);
+        index_put(start, (size_t)(slot - start), entry);
+        if (on_trail(start))
+            trail_change(old, entry);
+    }
+    return true;
 }
 
 /* As libc does it. */
 static void remove_left(char **slot, const char *name, size_t length) {
     may_lose();
     while (load(slot))
-        if (has_name(load(slot), name, length))
+        if (name_is(load(slot), name, length))
             for (char **to = slot; load(to); to++)
                 store(to, load(to + 1));
         else
@@ -319,31 +390,25 @@ static bool remove_by_copy(char **start, size_t count, const char *name, size_t 
     char **now = load_environ();
     follow_trail(now, now, start);
     for (size_t i = count; i-- > 0;)
-        if (has_name(load(start + i), name, length))
+        if (name_is(load(start + i), name, length))
             store(start + i, load(start + i + 1));
     return true;
-}
-
-static char **find_slot(char **slot, const char *name, size_t length) {
-    for (char *entry; slot && (entry = load(slot)); slot++)
-        if (has_name(entry, name, length))
-            return slot;
-    return NULL;
 }
 
 bool array_remove(const char *name, size_t length, bool alone) {
     char **start = load_environ();
     char **slot = find_slot(start, name, length);
     bool done = true;
-    if (!slot)
+    if (!slot || !load(slot))
         return true;
     removing = true;
+    index_drop();
     if (alone)
         remove_left(slot, name, length);
-    else if (!home_of(start) && !is_initial(start))
+    else if (!is_nobodys(start))
         done = remove_by_copy(start, count_entries(start), name, length);
     else
-        for (; slot; slot = find_slot(start, name, length))
+        for (; load(slot); slot = find_slot(start, name, length))
             start = remove_right(start, (size_t)(slot - start));
     removing = false;
     return done;
@@ -363,6 +428,7 @@ bool array_replace(char *const *entries, size_t count) {
 void array_mend(void) {
     char **start = load_environ();
     trail.from = NULL;
+    index_drop();
     if (!removing || !start)
         return;
     for (char **slot = start; load(slot); slot++)

@@ -41,6 +41,9 @@ bool array_remove(const char *name, size_t length, bool alone);
 /* clearenv: environ is NULL afterwards. */
 void array_clear(void);
 
+/* The index (index.h) is made for what `environ` is. False: there can be none. array_get sees to it itself. */
+bool array_index(void);
+
 /* In a forked child: `environ` becomes an array of ours with these entries. False: no memory, nothing changed. */
 bool array_replace(char *const *entries, size_t count);
 
