@@ -219,9 +219,9 @@ static bool is_initial(char *const *slot) {
 
 static struct array *make(size_t need) {
     size_t capacity = 2 * need + 32;
-    if (capacity > (SIZE_MAX - sizeof(struct array)) / sizeof(char *))
+    if (need > SIZE_MAX / 4 / sizeof(char *))
         return NULL;
-    struct array *array = env_memory(sizeof *array + capacity * sizeof(char *));
+    struct array *array = env_memory(sizeof *array + (capacity + INDEX_BLOCK) * sizeof(char *));
     if (!array)
         return NULL;
     array->capacity = capacity;
@@ -310,9 +310,11 @@ static bool append(char **start, size_t count, char *entry) {
         return move(start, count, NULL, 0, entry);
     if (home->used < end + 2)
         home->used = end + 2;
+    bool indexed = index_is_for(start);
     store(start + count + 1, NULL);
     store(start + count, entry);
-    index_put(start, count, entry);
+    if (indexed)
+        index_put(start, count, entry, true);
     trail.from = NULL;
     return true;
 }
@@ -345,8 +347,10 @@ bool array_put(char *entry, size_t name_length) {
     if (!old)
         return append(start, (size_t)(slot - start), entry);
     if (old != entry) {
+        bool indexed = index_is_for(start);
         store(slot, entry);
-        index_put(start, (size_t)(slot - start), entry);
+        if (indexed)
+            index_put(start, (size_t)(slot - start), entry, false);
         if (on_trail(start))
             trail_change(old, entry);
     }

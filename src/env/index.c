@@ -5,32 +5,125 @@
 #include "env/strings.h"
 
 #include <string.h>
+#ifdef NAME_VECTORS
+#include <cpuid.h>
+#endif
+
+/* Two sums over the pointers of a column, one slot of each block: s += pointer, t += s, as in Fletcher's checksum. They
+ * stand for the pointers themselves, at half the memory to be read. A change of one slot in a column, or of two, is
+ * always seen: d1 + d2 = 0 and n1 d1 + n2 d2 = 0 have no solution in differences of addresses. More changes would have
+ * to meet two equations in 64 bits by accident, and that behind our calls: assignments to environ[i]. */
+struct sums {
+    uint64_t s[INDEX_BLOCK], t[INDEX_BLOCK];
+};
+
+struct index {
+    _Atomic uint32_t generation;
+    uint32_t capacity; /* entries, with room for the NULL */
+    char **base;       /* what `environ` was; NULL: it says nothing */
+    size_t count;
+    uint32_t loose_count;
+    uint32_t loose[INDEX_LOOSE]; /* ascending */
+    uint16_t *tags;              /* 0: loose, or none */
+    struct sums *sums;           /* of each block from slot INDEX_FROM on, and all before it */
+};
 
 struct index *_Atomic index_now;
-
-/* Guarded by env_lock: what becomes of index_now. */
 
 #define CAPACITY_FIRST 256
 /* Tags that are compared at once. */
 #define STEP 32
+#define BLOCK_OF(slot) (((slot)-INDEX_FROM) / INDEX_BLOCK)
 
-/* The order of loads is the processor's and the compiler's business where the fields are read many at once: x86 keeps
- * it. Elsewhere each is read with acquire. */
-#ifdef NAME_VECTORS
-#define GET(place) (*(place))
-#define SET(place, value) (*(place) = (value))
-#define IN_ORDER() atomic_signal_fence(memory_order_seq_cst)
-#else
+/* Where fields are read many at once, or without saying so, the order is kept by fences. Sanitizers know none: there,
+ * each is read with acquire and written with release. */
+#ifdef NAME_SANITIZED
 #define GET(place) __atomic_load_n(place, __ATOMIC_ACQUIRE)
 #define SET(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
-#define IN_ORDER() ((void)0)
+#define READ_IN_ORDER() ((void)0)
+#define WRITE_IN_ORDER() ((void)0)
+#else
+#define GET(place) __atomic_load_n(place, __ATOMIC_RELAXED)
+#define SET(place, value) __atomic_store_n(place, value, __ATOMIC_RELAXED)
+#define READ_IN_ORDER() atomic_thread_fence(memory_order_acquire)
+#define WRITE_IN_ORDER() atomic_thread_fence(memory_order_release)
 #endif
 
-static bool is_odd(uint32_t generation) {
-    return generation & 1;
+/* Do the blocks from `slots` on, up to the last one, add up to what is known of them? In vectors of so many columns. */
+#define DEFINE_AGREE(name, vector, width)                                                          \
+    static bool name(const struct sums *wanted, char *const *slots, size_t last_block) {           \
+        enum { parts = INDEX_BLOCK / (width) };                                                    \
+        vector s[parts] = {{0}}, t[parts] = {{0}}, part, differ = {0};                             \
+        for (size_t i = 0; i <= last_block; i++)                                                   \
+            for (int k = 0; k < parts; k++) {                                                      \
+                memcpy(&part, slots + i * INDEX_BLOCK + k * (width), sizeof part);                 \
+                s[k] += part;                                                                      \
+                t[k] += s[k];                                                                      \
+            }                                                                                      \
+        for (int k = 0; k < parts; k++) {                                                          \
+            memcpy(&part, wanted[last_block].s + k * (width), sizeof part);                        \
+            differ |= s[k] ^ part;                                                                 \
+            memcpy(&part, wanted[last_block].t + k * (width), sizeof part);                        \
+            differ |= t[k] ^ part;                                                                 \
+        }                                                                                          \
+        uint64_t any = 0;                                                                          \
+        for (int k = 0; k < (width); k++)                                                          \
+            any |= differ[k];                                                                      \
+        return any == 0;                                                                           \
+    }
+
+static void add_block(struct sums *sums, char *const *slots) {
+    for (int k = 0; k < INDEX_BLOCK; k++) {
+        sums->s[k] += (uint64_t)__atomic_load_n(slots + k, __ATOMIC_ACQUIRE);
+        sums->t[k] += sums->s[k];
+    }
 }
 
-/* find_tag: the first slot from `at` on, a multiple of 8, that has this tag and this name; `count` if there is none. */
+#ifdef NAME_SANITIZED
+static bool agree(const struct sums *wanted, char *const *slots, size_t last_block) {
+    struct sums sums = {{0}, {0}};
+    for (size_t i = 0; i <= last_block; i++)
+        add_block(&sums, slots + i * INDEX_BLOCK);
+    uint64_t differ = 0;
+    for (int k = 0; k < INDEX_BLOCK; k++)
+        differ |= (sums.s[k] ^ GET(&wanted[last_block].s[k])) |
+                  (sums.t[k] ^ GET(&wanted[last_block].t[k]));
+    return differ == 0;
+}
+#else
+typedef uint64_t two_columns __attribute__((vector_size(16)));
+DEFINE_AGREE(agree, two_columns, 2)
+#endif
+
+#ifdef NAME_VECTORS
+typedef uint64_t four_columns __attribute__((vector_size(32)));
+__attribute__((target("avx2"))) DEFINE_AGREE(agree_wide, four_columns, 4)
+
+    /* Set before there is an index. Asked of the processor itself: what compilers offer asks when the library is loaded, and
+ * under a hypervisor that costs as much as all the rest of loading. */
+    static bool wide;
+
+static void ask_processor(void) {
+    unsigned a, b, c, d, low, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+        return;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    wide = (low & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2);
+}
+#else
+#define wide false
+#define agree_wide agree
+static void ask_processor(void) {
+}
+#endif
+
+/* find_tag: the first slot from `at` on, a multiple of 8, that has this tag and this name; `count` if there is none. The
+ * array's own pointers are looked at, so that it is nothing that libc would not look at; there may be fewer by now. */
+static inline char *value_at(char *const *slot, const char *name, uint16_t tag) {
+    const char *entry = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    return entry && name_tag_of_entry(entry) == tag ? name_value(entry, name) : NULL;
+}
+
 #ifdef NAME_VECTORS
 /* A bit for each of STEP tags. */
 static inline uint32_t tags_equal(const uint16_t *tags, __m128i wanted) {
@@ -42,47 +135,28 @@ static inline uint32_t tags_equal(const uint16_t *tags, __m128i wanted) {
     return (uint32_t)_mm_movemask_epi8(first) | (uint32_t)_mm_movemask_epi8(second) << 16;
 }
 
-static inline size_t find_tag(const struct index *index, size_t at, size_t count, const char *name,
-                              uint16_t tag, char **value) {
+static inline size_t find_tag(const struct index *index, char *const *base, size_t count,
+                              const char *name, uint16_t tag, char **value) {
     const __m128i wanted = _mm_set1_epi16((short)tag);
-    for (; at < count; at += STEP)
+    for (size_t at = INDEX_FROM; at < count; at += STEP)
         for (uint32_t bits = tags_equal(index->tags + at, wanted); bits; bits &= bits - 1) {
             size_t found = at + (unsigned)__builtin_ctz(bits);
-            const char *entry =
-                found < count ? __atomic_load_n(&index->shadow[found], __ATOMIC_RELAXED) : NULL;
-            *value = entry ? name_value(entry, name) : NULL;
-            if (*value)
+            if (found < count && (*value = value_at(base + found, name, tag)))
                 return found;
         }
     return count;
 }
-
-static bool same_pointers(char *const *one, char *const *other, size_t count) {
-    return memcmp(one, other, count * sizeof(char *)) == 0;
-}
 #else
-static size_t find_tag(const struct index *index, size_t at, size_t count, const char *name,
+static size_t find_tag(const struct index *index, char *const *base, size_t count, const char *name,
                        uint16_t tag, char **value) {
-    for (; at < count; at++)
-        if (GET(&index->tags[at]) == tag) {
-            const char *entry = GET(&index->shadow[at]);
-            *value = entry ? name_value(entry, name) : NULL;
-            if (*value)
-                return at;
-        }
+    for (size_t at = INDEX_FROM; at < count; at++)
+        if (GET(&index->tags[at]) == tag && (*value = value_at(base + at, name, tag)))
+            return at;
     return count;
-}
-
-static bool same_pointers(char *const *one, char *const *other, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (GET(&one[i]) != GET(&other[i]))
-            return false;
-    return true;
 }
 #endif
 
-/* A string of the program's in front of what was found, or anywhere: at which slot. SIZE_MAX: one is there no more, and
- * may not be looked at. */
+/* A string of the program's in front of what was found, or anywhere: at which slot. */
 static size_t find_loose(const struct index *index, char **base, size_t before, const char *name,
                          uint16_t tag, char **value) {
     uint32_t count = GET(&index->loose_count);
@@ -90,10 +164,7 @@ static size_t find_loose(const struct index *index, char **base, size_t before, 
         size_t at = GET(&index->loose[i]);
         if (at >= before)
             break;
-        const char *entry = __atomic_load_n(base + at, __ATOMIC_ACQUIRE);
-        if (!entry || entry != GET(&index->shadow[at]))
-            return SIZE_MAX;
-        char *found = name_tag_of_entry(entry) == tag ? name_value(entry, name) : NULL;
+        char *found = value_at(base + at, name, tag);
         if (found) {
             *value = found;
             return at;
@@ -102,94 +173,112 @@ static size_t find_loose(const struct index *index, char **base, size_t before, 
     return before;
 }
 
+static inline bool is_right(const struct index *index, char *const *base, size_t to) {
+    char *const *from = base + INDEX_FROM;
+    return wide ? agree_wide(index->sums, from, BLOCK_OF(to))
+                : agree(index->sums, from, BLOCK_OF(to));
+}
+
 /* What is read of a changing index is anything that was ever in it, and is not believed; but base and count must belong
  * together before the array is read that far. */
 bool index_find(const struct index *index, char **base, const char *name, uint16_t tag,
                 char **value) {
     uint32_t generation = atomic_load_explicit(&index->generation, memory_order_acquire);
-    IN_ORDER();
     char **indexed = GET(&index->base);
     size_t count = GET(&index->count);
-    IN_ORDER();
-    if (is_odd(generation) || indexed != base ||
-        atomic_load_explicit(&index->generation, memory_order_acquire) != generation)
+    READ_IN_ORDER();
+    if (generation % 2 != 0 || indexed != base ||
+        atomic_load_explicit(&index->generation, memory_order_relaxed) != generation)
         return false;
     char *found = NULL;
-    size_t at = find_tag(index, INDEX_FROM, count, name, tag, &found);
+    size_t at = find_tag(index, base, count, name, tag, &found);
     if (GET(&index->loose_count) != 0)
         at = find_loose(index, base, at, name, tag, &found);
     /* Where nothing was found, that includes the NULL. */
-    if (at == SIZE_MAX ||
-        (at >= INDEX_FROM &&
-         !same_pointers(base + INDEX_FROM, index->shadow + INDEX_FROM, at + 1 - INDEX_FROM)))
+    if (at >= INDEX_FROM && !is_right(index, base, at))
         return false;
-    IN_ORDER();
-    if (atomic_load_explicit(&index->generation, memory_order_acquire) != generation)
+    READ_IN_ORDER();
+    if (atomic_load_explicit(&index->generation, memory_order_relaxed) != generation)
         return false;
     *value = found;
     return true;
 }
 
-static bool is_loose(const char *entry) {
-    return !name_lies_in(&name_kernel, entry) && !strings_has(entry);
-}
-
 static void begin(struct index *index) {
     uint32_t generation = atomic_load_explicit(&index->generation, memory_order_relaxed);
     atomic_store_explicit(&index->generation, generation | 1, memory_order_release);
-    IN_ORDER();
+    WRITE_IN_ORDER();
 }
 
 static void end(struct index *index) {
     uint32_t generation = atomic_load_explicit(&index->generation, memory_order_relaxed);
-    IN_ORDER();
     atomic_store_explicit(&index->generation, generation + 1, memory_order_release);
 }
 
+#define LINE 64
+#define WHOLE_LINES(size) (((size) + LINE - 1) / LINE * LINE)
+
+/* The last step may go beyond the tags of all slots. */
 static struct index *make(size_t count) {
     size_t capacity = CAPACITY_FIRST;
     while (capacity <= count)
         capacity *= 2;
     if (capacity > UINT32_MAX)
         return NULL;
-    /* The tags come first, because they want the most alignment. The last step may go beyond them. */
-    size_t tags = (capacity + STEP) * sizeof(uint16_t);
-    char *memory = env_memory(tags + (capacity + 1) * sizeof(char *) + sizeof(struct index));
+    size_t tags = WHOLE_LINES((capacity + STEP) * sizeof(uint16_t));
+    size_t sums = (BLOCK_OF(capacity) + 1) * sizeof(struct sums);
+    char *memory = env_memory(tags + sums + sizeof(struct index));
     if (!memory)
         return NULL;
-    char **shadow = (char **)(memory + tags);
-    struct index *index = (struct index *)(shadow + capacity + 1);
+    struct index *index = (struct index *)(memory + tags + sums);
     index->capacity = (uint32_t)capacity;
     index->tags = (uint16_t *)memory;
-    index->shadow = shadow;
+    index->sums = (struct sums *)(memory + tags);
+    ask_processor();
     return index;
 }
 
 /* False: too many are loose. */
-static bool set_slot(struct index *index, size_t at, char *entry) {
-    bool loose = is_loose(entry);
-    SET(&index->tags[at], 0);
-    SET(&index->shadow[at], entry);
-    if (!loose) {
+static bool set_tag(struct index *index, size_t at, const char *entry) {
+    if (name_lies_in(&name_kernel, entry) || strings_has(entry)) {
         SET(&index->tags[at], name_tag_of_entry(entry));
         return true;
     }
-    if (index->loose_count == INDEX_LOOSE)
+    SET(&index->tags[at], 0);
+    uint32_t i = index->loose_count;
+    if (i == INDEX_LOOSE)
         return false;
-    SET(&index->loose[index->loose_count], (uint32_t)at);
+    for (; i > 0 && index->loose[i - 1] > at; i--)
+        SET(&index->loose[i], index->loose[i - 1]);
+    SET(&index->loose[i], (uint32_t)at);
     SET(&index->loose_count, index->loose_count + 1);
     return true;
+}
+
+/* From the block of this slot on to that of the NULL. */
+static void add_up(struct index *index, char *const *base, size_t from) {
+    struct sums sums = {{0}, {0}};
+    size_t i = from > INDEX_FROM ? BLOCK_OF(from) : 0;
+    if (i > 0)
+        sums = index->sums[i - 1];
+    for (; i <= BLOCK_OF(index->count); i++) {
+        add_block(&sums, base + INDEX_FROM + i * INDEX_BLOCK);
+        for (int k = 0; k < INDEX_BLOCK; k++) {
+            SET(&index->sums[i].s[k], sums.s[k]);
+            SET(&index->sums[i].t[k], sums.t[k]);
+        }
+    }
 }
 
 static bool fill(struct index *index, char **base, size_t count) {
     SET(&index->loose_count, 0);
     for (size_t i = 0; i < count; i++)
-        if (!set_slot(index, i, __atomic_load_n(base + i, __ATOMIC_ACQUIRE)))
+        if (!set_tag(index, i, __atomic_load_n(base + i, __ATOMIC_ACQUIRE)))
             return false;
     for (size_t i = count; i < index->capacity; i++)
         SET(&index->tags[i], 0);
-    SET(&index->shadow[count], NULL);
     SET(&index->count, count);
+    add_up(index, base, 0);
     return true;
 }
 
@@ -211,6 +300,11 @@ bool index_build(char **base, size_t count) {
     return done;
 }
 
+bool index_is_for(char *const *base) {
+    const struct index *index = atomic_load_explicit(&index_now, memory_order_relaxed);
+    return index && index->base == base && is_right(index, base, index->count);
+}
+
 static void forget_loose(struct index *index, size_t at) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < index->loose_count; i++)
@@ -219,29 +313,18 @@ static void forget_loose(struct index *index, size_t at) {
     SET(&index->loose_count, kept);
 }
 
-static void sort_loose(struct index *index) {
-    for (uint32_t i = index->loose_count; i-- > 1 && index->loose[i - 1] > index->loose[i];) {
-        uint32_t later = index->loose[i - 1];
-        SET(&index->loose[i - 1], index->loose[i]);
-        SET(&index->loose[i], later);
-    }
-}
-
-void index_put(char **base, size_t at, char *entry) {
+/* An array whose NULL is not where it was is another one. */
+void index_put(char **base, size_t at, char *entry, bool added) {
     struct index *index = atomic_load_explicit(&index_now, memory_order_relaxed);
-    if (!index || index->base != base)
-        return;
     begin(index);
-    bool fits = at <= index->count && at < index->capacity;
+    bool fits = added ? at == index->count && at + 1 < index->capacity : at < index->count;
     if (fits) {
-        if (at == index->count) {
-            SET(&index->shadow[at + 1], NULL);
+        if (added)
             SET(&index->count, at + 1);
-        } else if (index->tags[at] == 0) {
+        else if (index->tags[at] == 0)
             forget_loose(index, at);
-        }
-        fits = set_slot(index, at, entry);
-        sort_loose(index);
+        fits = set_tag(index, at, entry);
+        add_up(index, base, at);
     }
     if (!fits)
         SET(&index->base, NULL);
@@ -250,7 +333,7 @@ void index_put(char **base, size_t at, char *entry) {
 
 void index_drop(void) {
     struct index *index = atomic_load_explicit(&index_now, memory_order_relaxed);
-    if (!index || (!index->base && !is_odd(index->generation)))
+    if (!index || (!index->base && index->generation % 2 == 0))
         return;
     begin(index);
     SET(&index->base, NULL);

@@ -1,8 +1,8 @@
 /* What makes getenv shorter than a walk through all entries: for each slot of the array the tag of its entry (name.h),
  * side by side, so that many are compared at once.
  *
- * It is a cache and no more: a copy of the array's pointers beside the tags tells whether the array is still what it was,
- * whoever changed it; where it is not, getenv walks. It exists for an array that the kernel made or that is ours, with
+ * It is a cache and no more: sums over the array's pointers tell whether the array is still what it was, whoever
+ * changed it; where it is not, getenv walks. It exists for an array that the kernel made or that is ours, with
  * more than INDEX_LEAST entries. Up to INDEX_LOOSE of them may be strings of the program's (given to putenv, or
  * assigned): the names in those may be edited in place, so they are looked at one by one, in their order. A name in the
  * kernel's strings is taken not to become another; that it is still what it was is seen before it is believed.
@@ -23,17 +23,10 @@
 #define INDEX_LOOSE 16
 /* So many slots are looked at before the index is: what is found there is found as fast as by libc. */
 #define INDEX_FROM 8
+/* Slots of a block, the last of which may lie beyond the NULL: so many more must be readable there. */
+#define INDEX_BLOCK 8
 
-struct index {
-    _Atomic uint32_t generation;
-    uint32_t capacity;
-    char **base; /* what `environ` was; NULL: it says nothing */
-    size_t count;
-    uint32_t loose_count;
-    uint32_t loose[INDEX_LOOSE]; /* ascending */
-    char **shadow;               /* the array's pointers, the NULL too */
-    uint16_t *tags;              /* 0: loose, or none */
-};
+struct index;
 
 /* NULL: there never was one. */
 extern struct index *_Atomic index_now;
@@ -47,8 +40,10 @@ bool index_find(const struct index *index, char **base, const char *name, uint16
 
 /* Made anew for this array, which the kernel made or is ours. False: not for this one. */
 bool index_build(char **base, size_t count);
-/* Slot `at` of that array is to get this entry; if it is the slot of the NULL, one more is there then. */
-void index_put(char **base, size_t at, char *entry);
+/* Is there one for this array, as it is now from slot INDEX_FROM on? */
+bool index_is_for(char *const *base);
+/* Where that was so, slot `at` of it has got this entry, instead of another or of the NULL. */
+void index_put(char **base, size_t at, char *entry, bool added);
 /* The array is to be changed in another way, or a change was interrupted for ever. */
 void index_drop(void);
 

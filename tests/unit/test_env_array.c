@@ -276,8 +276,7 @@ static bool says_initial(unsigned i) {
 static bool indexed(void) {
     for (int i = 0; i < 10000; i++) {
         array_get("MISSING");
-        struct index *index = atomic_load(&index_now);
-        if (index && index->base == environ)
+        if (index_is_for(environ))
             return true;
     }
     return false;
