@@ -16,19 +16,18 @@
  * It does not miss an entry E that was there all along. In one array E only ever moves to the right: the store of E further
  * right comes before the store over its old slot. A reader that passed the old slot after that store therefore
  * sees E in its new one, which is ahead of it (by induction over E's moves). An array that is left behind keeps E where it
- * is. Two things break this, and both add 1 to `losses` before they store anything: a removal that moves later entries
+ * is. Two things break this, and both add 1 to `array_losses` before they store anything: a removal that moves later entries
  * left, which is libc's and is done only where no other thread runs, so that the only reader it can surprise is one
- * that its handler interrupted; and the reuse of an array. A reader that found nothing looks at `losses` again: if a slot
+ * that its handler interrupted; and the reuse of an array. A reader that found nothing looks at `array_losses` again: if a slot
  * showed it a store after the addition, it sees the addition too, and reads all over again. A reader in a handler that
  * interrupted a writer sees what does not change until it is done, and between any two stores of a writer every
  * entry is there.
  *
- * Who reads `environ` itself does not look at `losses`: it may miss an entry only if it is stopped in mid-scan for longer
+ * Who reads `environ` itself does not look at `array_losses`: it may miss an entry only if it is stopped in mid-scan for longer
  * than the quarantine.
  */
 #include "env/array.h"
 
-#include "base/sys.h"
 #include "env/index.h"
 #include "env/lock.h"
 #include "env/memory.h"
@@ -36,6 +35,7 @@
 
 #include <string.h>
 #include <sys/auxv.h>
+#include <time.h>
 
 /* Not `environ`: a program may have a variable of its own of that name, which libc does not look at. */
 extern char **__environ;
@@ -65,7 +65,7 @@ static struct {
     char **twin; /* the program's array, if the removals had to begin with a copy of it */
 } trail;
 
-static _Atomic uint32_t losses;
+_Atomic uint32_t array_losses;
 
 _Atomic bool env_threads_started;
 
@@ -99,7 +99,7 @@ static void store(char **slot, char *entry) {
 }
 
 static void may_lose(void) {
-    atomic_fetch_add_explicit(&losses, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&array_losses, 1, memory_order_relaxed);
 }
 
 /* For writers: the first slot from there on whose entry has that name; that of the NULL, or NULL for no array, if there is
@@ -112,12 +112,12 @@ static char **find_slot(char **slot, const char *name, size_t length) {
 
 char *array_find(const char *name, size_t length) {
     for (;;) {
-        uint32_t before = atomic_load_explicit(&losses, memory_order_acquire);
+        uint32_t before = atomic_load_explicit(&array_losses, memory_order_acquire);
         char *entry = NULL;
         for (char **slot = load_environ(); slot && (entry = load(slot)); slot++)
             if (name_is(entry, name, length))
                 break;
-        if (entry || atomic_load_explicit(&losses, memory_order_acquire) == before)
+        if (entry || atomic_load_explicit(&array_losses, memory_order_acquire) == before)
             return entry;
     }
 }
@@ -127,66 +127,6 @@ static size_t count_entries(char **slot) {
     while (slot && load(slot + count))
         count++;
     return count;
-}
-
-/* How many entries this thread has passed in long walks since it last asked for an index; less than 0: since it was told
- * that there can be none. */
-static __thread int32_t passed __attribute__((tls_model("initial-exec")));
-
-#define PASSED_PER_ENTRY 16
-#define PASSED_IN_VAIN (1 << 18)
-
-/* An index costs about as much as looking at each entry a few times. Signals are blocked so that no handler of this thread
- * finds the lock held by it. */
-__attribute__((noinline)) static void passed_many(char **base, char **last) {
-    size_t count = (size_t)(last - base);
-    passed += count < PASSED_IN_VAIN ? (int32_t)count : PASSED_IN_VAIN;
-    if (passed < 0 || (size_t)passed < PASSED_PER_ENTRY * count)
-        return;
-    struct sys_sigset saved;
-    sys_block_signals(&saved);
-    if (env_lock_try()) {
-        passed = array_index() ? 0 : -PASSED_IN_VAIN;
-        env_unlock();
-    }
-    sys_restore_signals(&saved);
-}
-
-static inline char *look(const char *name, uint16_t tag) {
-    char **base = load_environ();
-    char **slot = base;
-    char *entry, *value = NULL;
-    if (!base)
-        return NULL;
-    const struct index *index = atomic_load_explicit(&index_now, memory_order_acquire);
-    if (index) {
-        for (; slot < base + INDEX_FROM; slot++) {
-            if (!(entry = load(slot)))
-                return NULL;
-            if (name_tag_of_entry(entry) == tag && (value = name_value(entry, name)))
-                return value;
-        }
-        if (index_find(index, base, name, tag, &value))
-            return value;
-    }
-    for (; (entry = load(slot)); slot++)
-        if (name_tag_of_entry(entry) == tag && (value = name_value(entry, name)))
-            break;
-    if (__builtin_expect(slot - base > INDEX_LEAST, 0))
-        passed_many(base, slot);
-    return value;
-}
-
-char *array_get(const char *name) {
-    if (!name[0])
-        return NULL;
-    uint16_t tag = name_tag(name);
-    for (;;) {
-        uint32_t before = atomic_load_explicit(&losses, memory_order_acquire);
-        char *value = look(name, tag);
-        if (value || atomic_load_explicit(&losses, memory_order_acquire) == before)
-            return value;
-    }
 }
 
 static uint64_t now_ms(void) {
@@ -221,7 +161,7 @@ static struct array *make(size_t need) {
     size_t capacity = 2 * need + 32;
     if (need > SIZE_MAX / 4 / sizeof(char *))
         return NULL;
-    struct array *array = env_memory(sizeof *array + (capacity + INDEX_BLOCK) * sizeof(char *));
+    struct array *array = env_memory(sizeof *array + (capacity + INDEX_BEYOND) * sizeof(char *));
     if (!array)
         return NULL;
     array->capacity = capacity;

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A direct reader of `environ` that is stopped in mid-scan for longer may miss an entry, or see one twice. */
 #define ARRAY_QUARANTINE_MS 1000
@@ -31,6 +32,9 @@ void array_loaded(char **initial);
 char *array_find(const char *name, size_t length);
 /* The same, and the value. What the hook of getenv does when no thread has a view of its own. */
 char *array_get(const char *name);
+
+/* For array_get: goes up before an entry may be lost to a reader. */
+extern _Atomic uint32_t array_losses;
 
 /* The following want env_lock. `alone`: no other thread runs. */
 

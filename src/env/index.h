@@ -13,6 +13,8 @@
 #ifndef RACESHIM_ENV_INDEX_H
 #define RACESHIM_ENV_INDEX_H
 
+#include "env/sums.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,20 +23,42 @@
 /* Where libc's walk is longer than this, half of its time is wanted. */
 #define INDEX_LEAST 60
 #define INDEX_LOOSE 16
-/* So many slots are looked at before the index is: what is found there is found as fast as by libc. */
+/* So many slots are looked at before the index is: what is found there is found as fast as by libc. A multiple of 8. */
 #define INDEX_FROM 8
-/* Slots of a block, the last of which may lie beyond the NULL: so many more must be readable there. */
-#define INDEX_BLOCK 8
+/* Tags that are compared at once. */
+#define INDEX_STEP 32
+/* The sums are those of blocks from INDEX_FROM on. The last one may go beyond the NULL: so many slots must be readable
+ * there. */
+#define INDEX_BLOCKS_TO(slot) (((slot)-INDEX_FROM) / SUMS_BLOCK + 1)
+#define INDEX_BEYOND SUMS_BLOCK
 
-struct index;
+struct index {
+    _Atomic uint32_t generation;
+    uint32_t capacity; /* entries, with room for the NULL */
+    char **base;       /* what `environ` was; NULL: it says nothing */
+    size_t count;
+    uint32_t loose_count;
+    uint32_t loose[INDEX_LOOSE]; /* ascending */
+    uint16_t *tags;              /* 0: loose, or none */
+    struct sums *sums;           /* of each block and all before it */
+};
 
-/* NULL: there never was one. */
+/* NULL: there never was one. Readers read it as get.c does. */
 extern struct index *_Atomic index_now;
 
-/* Looks for the name in the array at `base`, from slot INDEX_FROM on. True: *value is the first one's, or NULL if there is
- * none. False: the index does not know. Lock-free, async-signal-safe. */
-bool index_find(const struct index *index, char **base, const char *name, uint16_t tag,
-                char **value);
+/* How fields other than the generation are read and written. Readers look at the generation before and afterwards, with
+ * INDEX_READ between. Sanitizers know no fences: there each field is read with acquire and written with release. */
+#ifdef NAME_SANITIZED
+#define INDEX_GET(place) __atomic_load_n(place, __ATOMIC_ACQUIRE)
+#define INDEX_SET(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
+#define INDEX_READ() ((void)0)
+#define INDEX_WRITE() ((void)0)
+#else
+#define INDEX_GET(place) __atomic_load_n(place, __ATOMIC_RELAXED)
+#define INDEX_SET(place, value) __atomic_store_n(place, value, __ATOMIC_RELAXED)
+#define INDEX_READ() atomic_thread_fence(memory_order_acquire)
+#define INDEX_WRITE() atomic_thread_fence(memory_order_release)
+#endif
 
 /* The following want env_lock. */
 
