@@ -160,7 +160,7 @@ build_variables() { sed -n '/names\[\]/,/};/s/"/\n/gp' "$SOURCES/builds.c" | gre
   c_program builds
   watched "$MADE/builds" threads >watched.out
   [ -n "$(events env-clobber)" ]
-  ! grep -rE '(one|two)-(CARGO|OUT_DIR|TARGET)' "$SESSION"
+  [ -z "$(grep -rE '(one|two)-(CARGO|OUT_DIR|TARGET)' "$SESSION")" ]
   EXTRA_SETTINGS="${EXTRA_SETTINGS-} show-values" watched "$MADE/builds" threads >watched.out
   grep -rq 'two-CARGO_PKG_NAME' "$SESSION"
 }

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034
 # What a POSIX shell does with its environment.
 ours() { grep '^JOB_' | tr '\n' ' '; echo; }
 look() {
@@ -23,7 +24,8 @@ export JOB_NAME
 look exported
 JOB_NAME=changed
 look changed
-export JOB_LONG="$(printf '%5000s' x)"
+JOB_LONG=$(printf '%5000s' x)
+export JOB_LONG
 printf 'length=%s\n' "$(sh -c 'printf %s "$JOB_LONG"' | wc -c)"
 unset JOB_LONG
 unset JOB_NAME
