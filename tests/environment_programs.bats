@@ -39,11 +39,18 @@ nothing_isolated() {
   nothing_isolated
 }
 
-@test "E1: what a thread of a Ruby program sets, replaces and clears is seen by ENV.to_h and all programs" {
+@test "E1: what a thread of a Ruby program sets is seen by ENV.to_h and all programs, alive and joined" {
   need ruby
   equal ruby "$SOURCES/publishes.rb"
   [[ "$(fact beside_to_h)" == *JOB_NEW=worker* ]]
+}
+
+@test "E1: what a thread of a Ruby program replaces and clears is gone for the others and their programs" {
+  need ruby
+  equal ruby "$SOURCES/clears.rb"
+  [ "$(fact replaced_to_h)" = JOB_REPLACED=yes ]
   [ -z "$(fact cleared_popen)" ]
+  nothing_isolated
 }
 
 @test "E1: what a worker of Node with SHARE_ENV sets is seen by the main thread and by child_process" {
@@ -59,6 +66,21 @@ nothing_isolated() {
   JOB_NAME=initial JOB_ANOTHER=initial equal java -Xshare:auto -XX:TieredStopAtLevel=1 -cp "$MADE" Publishes
   [ "$(fact one_copied)" = 'JOB_ANOTHER=initial JOB_NAME=initial' ]
   [ -z "$(environment_events)" ]
+}
+
+# Here two threads contend although nothing is wrong: neither can be told that the other's value was meant for it.
+@test "E1: what the main thread writes anew over the value of a thread that lives is not seen by that one; the record says so, and a rule ends it" {
+  need ruby
+  run bare ruby "$SOURCES/writes_anew.rb"
+  [ "$(fact thread)" = main ]
+  run shimmed ruby "$SOURCES/writes_anew.rb"
+  [ "$(fact thread)" = first ]
+  [ "$(fact main)" = main ]
+  [ "$(fact program)" = main ]
+  [ "$(events env-clobber | jq -r '.var + " " + .action')" = 'JOB_NAME isolated' ]
+  echo 'env JOB_NAME shared' >rules
+  EXTRA_SETTINGS="${EXTRA_SETTINGS-} rules=$WORK/rules" run shimmed ruby "$SOURCES/writes_anew.rb"
+  [ "$(fact thread)" = main ]
 }
 
 # --- one thread: libc's behaviour to the letter (E6) ---
