@@ -74,7 +74,7 @@ nothing_isolated() {
   run bare ruby "$SOURCES/writes_anew.rb"
   [ "$(fact thread)" = main ]
   run shimmed ruby "$SOURCES/writes_anew.rb"
-  [ "$(fact thread)" = first ]
+  [ "$(fact thread)" = worker ]
   [ "$(fact main)" = main ]
   [ "$(fact program)" = main ]
   [ "$(events env-clobber | jq -r '.var + " " + .action')" = 'JOB_NAME isolated' ]

@@ -1,6 +1,10 @@
-# The main thread writes what another has written, and that one lives: Ruby keeps a thread that has ended for a moment, and
-# the next one to be started is the same to libc.
-Thread.new { ENV['JOB_NAME'] = 'first' }.join
+# The main thread writes what a worker has written, and the worker lives. Ruby keeps the threads of libc that have ended
+# for a moment and takes one for the next thread, so this is seen without a worker, too.
+require_relative 'job'
+
+worker = Worker.new
+worker.run { ENV['JOB_NAME'] = 'worker' }
 ENV['JOB_NAME'] = 'main'
-Thread.new { puts "thread=#{ENV['JOB_NAME']}" }.join
+worker.run { puts "thread=#{ENV['JOB_NAME']}" }
 puts "main=#{ENV['JOB_NAME']}", "program=#{`printenv JOB_NAME`}"
+worker.end
