@@ -42,13 +42,6 @@ typedef struct raceshim_scope {
     uint64_t opaque[8];
 } raceshim_scope;
 
-#ifdef RACESHIM_LIBRARY /* the library itself defines what everybody else looks up */
-
-int raceshim_scope_enter(raceshim_scope *scope);
-int raceshim_scope_leave(raceshim_scope *scope);
-
-#else
-
 typedef int raceshim_scope_call(raceshim_scope *scope);
 
 /* RTLD_DEFAULT, which has a name only under _GNU_SOURCE */
@@ -113,8 +106,6 @@ static inline int raceshim_active(void) {
 }
 
 #undef RACESHIM_ANYWHERE
-
-#endif
 
 #ifdef __cplusplus
 }
