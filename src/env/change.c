@@ -135,6 +135,7 @@ static int apply(struct change *change, const struct caller *caller) {
     if (!env_lock())
         return -ENOMEM;
     bool done = between ? change_view(change) : change_array(change);
+    view_forget_fork(change->name, change->length);
     env_unlock();
     if (between && thread_has_company())
         tell_unsafe_write(change->name, change->length, change->entry, change->stack);

@@ -70,12 +70,19 @@ static bool is_mostly(char *const array[], size_t count, char *const base[]) {
     return count != 0 && 2 * kept >= total;
 }
 
+/* Is it no wonder that a copy of base lacks the name: the view removes it, or the copy is older than it? */
 static bool is_removed(const struct view_difference *differences, size_t count, const char *name,
                        size_t length) {
-    for (size_t i = 0; i < count; i++)
-        if (differences[i].length == length && memcmp(differences[i].name, name, length) == 0)
-            return differences[i].entry == NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct view_difference *d = &differences[i];
+        if (d->length == length && memcmp(d->name, name, length) == 0)
+            return d->entry == NULL || (d->before_fork && !d->was);
+    }
     return false;
+}
+
+static bool is_base_entry(char *const base[], const struct view_difference *d, const char *entry) {
+    return has_same(base, entry) || (d->before_fork && d->was && is_same(d->was, entry));
 }
 
 /* Does the array have every name of base, but for those that the view removes? */
@@ -100,7 +107,7 @@ static size_t leave_out(char **array, size_t count, char *const base[], bool is_
     size_t kept = 0;
     for (size_t i = 0; i < count; i++)
         if (!envp_is_named(array[i], d->name, d->length) ||
-            !(is_inherited || has_same(base, array[i])))
+            !(is_inherited || is_base_entry(base, d, array[i])))
             array[kept++] = array[i];
     array[kept] = NULL;
     return kept;
@@ -119,7 +126,7 @@ static size_t apply(char **array, size_t count, char *const base[], bool is_inhe
         return count;
     }
     if (!is_inherited) {
-        const char *original = find(base, d->name, d->length);
+        const char *original = d->before_fork ? d->was : find(base, d->name, d->length);
         if (!original || !is_same(array[at], original))
             return count;
     }

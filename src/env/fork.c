@@ -62,6 +62,7 @@ static void become_view(void) {
     struct view_difference *differences = max ? scratch_begin(size) : NULL;
     size_t count = differences ? view_differences(differences, max) : 0;
     if (count) {
+        view_keep_for_child(differences, count);
         char **merged = (char **)(differences + max);
         array_replace(merged, merge(merged, differences, count));
     }

@@ -35,7 +35,10 @@ struct variable {
     _Atomic bool disputed;   /* is everyone's, though scopes gave it different values */
     struct write *writes;    /* newest first; empty while only one thread lives */
     bool marked;             /* by change.c */
-    char *base;              /* `environ`'s entry before the first of them */
+    bool
+        before_fork; /* `environ` had `was` before this child was forked, and `seen` after it (view.h) */
+    char *was, *seen;
+    char *base; /* `environ`'s entry before the first of them */
     _Atomic(struct pin_chunk *) chunks[SLOTS / PINS_PER_CHUNK];
 };
 

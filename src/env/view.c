@@ -87,18 +87,59 @@ static bool differs(const struct env_thread *thread, const struct variable *vari
            !rule_same_value(*entry, array_find(variable->name, variable->length));
 }
 
+/* Changed by the only thread of a forked child. */
+static _Atomic bool any_before_fork;
+
+void view_keep_for_child(const struct view_difference *differences, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct variable *v = names_find(differences[i].name, differences[i].length);
+        if (!v)
+            continue;
+        v->before_fork = true;
+        v->was = array_find(v->name, v->length);
+        v->seen = differences[i].entry;
+        atomic_store_explicit(&any_before_fork, true, memory_order_relaxed);
+    }
+}
+
+void view_forget_fork(const char *name, size_t length) {
+    if (!atomic_load_explicit(&any_before_fork, memory_order_relaxed))
+        return;
+    struct variable *v = names_find(name, length);
+    if (v)
+        v->before_fork = false;
+}
+
+static bool may_differ(void) {
+    return is_attentive() || atomic_load_explicit(&any_before_fork, memory_order_relaxed);
+}
+
 size_t view_differences_max(void) {
-    return is_attentive() ? names_count() : 0;
+    return may_differ() ? names_count() : 0;
+}
+
+static bool find_difference(const struct env_thread *thread, const struct variable *v,
+                            struct view_difference *d) {
+    char *entry;
+    *d = (struct view_difference){.name = v->name, .length = v->length};
+    if (differs(thread, v, &entry)) {
+        d->entry = entry;
+        return true;
+    }
+    if (!v->before_fork)
+        return false;
+    entry = array_find(v->name, v->length);
+    d->entry = rule_same_value(entry, v->was) ? v->seen : entry;
+    d->before_fork = true;
+    d->was = v->was;
+    return true;
 }
 
 size_t view_differences(struct view_difference *differences, size_t max) {
-    const struct env_thread *thread = is_attentive() ? thread_known() : NULL;
+    const struct env_thread *thread = may_differ() ? thread_known() : NULL;
     size_t count = 0;
-    for (struct variable *v = thread ? names_all() : NULL; v && count < max; v = v->next) {
-        char *entry;
-        if (differs(thread, v, &entry))
-            differences[count++] = (struct view_difference){v->name, v->length, entry};
-    }
+    for (struct variable *v = thread ? names_all() : NULL; v && count < max; v = v->next)
+        count += find_difference(thread, v, &differences[count]);
     return count;
 }
 
