@@ -20,9 +20,27 @@ bool rule_heard(const struct scope *scope, const struct write *write) {
 
 bool rule_lives(const struct write *write) {
     const struct stake *stake = write->stakes;
-    while (stake && !stake->scope->threads)
+    while (stake && !stake->scope->lives)
         stake = stake->next;
     return stake != NULL;
+}
+
+bool rule_is_in(const struct scope *scope, const struct scope *starter) {
+    scope = scope->in;
+    while (scope && scope != starter)
+        scope = scope->in;
+    return scope != NULL;
+}
+
+struct scope *rule_side(struct scope *scope, const struct scope *other) {
+    while (scope->in && scope->in != other && !rule_is_in(other, scope->in))
+        scope = scope->in;
+    return scope;
+}
+
+bool rule_on_side(const struct scope *scope, const struct scope *side,
+                  const struct scope *other_side) {
+    return scope == side || (rule_is_in(scope, side) && !rule_is_in(other_side, side));
 }
 
 bool rule_contend(const struct contention *contention, const struct scope *a,
@@ -35,7 +53,7 @@ bool rule_contend(const struct contention *contention, const struct scope *a,
 bool rule_visible(const struct contention *contention, const struct scope *scope,
                   const struct write *write) {
     for (const struct stake *stake = write->stakes; stake; stake = stake->next)
-        if (stake->scope->threads && !rule_contend(contention, scope, stake->scope))
+        if (stake->scope->lives && !rule_contend(contention, scope, stake->scope))
             return true;
     return rule_heard(scope, write);
 }
@@ -67,7 +85,7 @@ bool rule_replaces(const struct write *newer, const struct write *older) {
     if (older->for_all && !newer->for_all)
         return false;
     for (const struct stake *stake = older->stakes; stake; stake = stake->next)
-        if (stake->scope->threads && !rule_owns(stake->scope, newer))
+        if (stake->scope->lives && !rule_owns(stake->scope, newer))
             return false;
     return true;
 }

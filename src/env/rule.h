@@ -21,17 +21,19 @@ struct contention {
     uint64_t bits[SLOTS][SLOTS / 64];
 };
 
-/* Threads that see the same. It lives while one of them does, and is remembered while a write is known that was its
- * own. */
+/* What a thread sees, and whose writes are its own. It lives while its thread does, and is remembered while a write is
+ * known that was its own. */
 struct scope {
     struct scope
         *parent; /* who started it, or started who started it; NULL: nobody who is remembered */
-    uint64_t started;      /* that start's number in the order of all writes and starts */
-    _Atomic uint32_t slot; /* 0: has not written. Its own threads read it without a lock */
-    uint32_t threads;      /* that live in it */
-    uint32_t contends;     /* with so many others */
-    uint32_t uses;         /* by stakes, by threads that may be joined, and as long as it lives */
-    bool owns;             /* a write is, or was, its own */
+    uint64_t started; /* that start's number in the order of all writes and starts */
+    _Atomic uint32_t
+        slot; /* 0: neither writes nor contends yet. Its own thread reads it without a lock */
+    bool lives;
+    bool owns;         /* a write is, or was, its own */
+    uint32_t contends; /* with so many others */
+    uint32_t uses;     /* by stakes, by a thread that may be joined, and as long as it lives */
+    struct scope *in;  /* who started it while contending, and lives; NULL: nobody */
     struct scope *children, *next_sibling, *previous_sibling;
     struct scope *next_contender, *previous_contender;
     uint64_t born; /* `started`, until it stands for one that is left out */
@@ -62,6 +64,16 @@ bool rule_owns(const struct scope *scope, const struct write *write);
 /* Does the scope know of it whatever happens: is it its own, everyone's, or was it made by somebody from whom the scope
  * descends, before that descent began? */
 bool rule_heard(const struct scope *scope, const struct write *write);
+
+/* Was `scope` started, or was who started it, by `starter` while that one contended? */
+bool rule_is_in(const struct scope *scope, const struct scope *starter);
+
+/* Who contends when these two do: `scope`, or the outermost one that it is in and the other is not. */
+struct scope *rule_side(struct scope *scope, const struct scope *other);
+
+/* Is `scope` on that side? Whoever is in a side is, unless the other side is in it too: then it stands alone. */
+bool rule_on_side(const struct scope *scope, const struct scope *side,
+                  const struct scope *other_side);
 
 /* Does it belong to a scope that lives? */
 bool rule_lives(const struct write *write);

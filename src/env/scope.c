@@ -85,23 +85,9 @@ void scope_keep(struct scope *scope) {
     scope->uses++;
 }
 
-struct scope *scope_enter(struct scope *starter) {
-    if (starter && scope_contends(starter)) {
-        starter->threads++;
-        return starter;
-    }
-    struct scope *scope = pool_take(&scopes, sizeof *scope);
-    if (!scope)
-        return NULL;
-    scope->threads = scope->uses = 1;
-    be_born(scope);
-    descend(scope, starter);
-    return scope;
-}
-
 static struct scope *heir_of(const struct scope *scope) {
     struct scope *heir = scope->parent;
-    while (heir && !heir->threads)
+    while (heir && !heir->lives)
         heir = heir->parent;
     return heir;
 }
@@ -154,6 +140,12 @@ static void refresh_all_but(const struct variable *except) {
     for (struct variable *v = names_all(); v; v = v->next)
         if (v->writes && v != except && names_kept_apart(v))
             refresh_contenders(v);
+}
+
+static void refresh_all_of(const struct scope *scope) {
+    for (struct variable *v = names_all(); v; v = v->next)
+        if (v->writes && names_kept_apart(v))
+            refresh(scope, v);
 }
 
 static void unpin_all_of(const struct scope *scope) {
@@ -247,6 +239,33 @@ static void end_pairs(struct scope *scope) {
         }
 }
 
+/* ---- Beginning ---- */
+
+/* Who is started by a contender sees what its starter sees: it contends with the same. */
+static void begin_within(struct scope *scope, struct scope *starter) {
+    take_slot(scope);
+    if (!slot_of(scope))
+        return;
+    scope->in = starter;
+    for (uint32_t other = 1; other < slots_used; other++)
+        if (in_slot[other] && rule_contend(&contention, starter, in_slot[other]))
+            begin_pair(scope, in_slot[other]);
+    refresh_all_of(scope);
+}
+
+struct scope *scope_enter(struct scope *starter) {
+    struct scope *scope = pool_take(&scopes, sizeof *scope);
+    if (!scope)
+        return NULL;
+    scope->lives = true;
+    scope->uses = 1;
+    be_born(scope);
+    descend(scope, starter);
+    if (starter && scope_contends(starter))
+        begin_within(scope, starter);
+    return scope;
+}
+
 /* ---- Writes ---- */
 
 static bool give_stake(struct write *write, struct scope *scope) {
@@ -312,9 +331,21 @@ static void prune(struct variable *variable, const struct scope *owner) {
     }
 }
 
+/* Both sides begin to contend, whoever is on them. */
+static bool begin_contention(struct scope *a, struct scope *b) {
+    struct scope *side_a = rule_side(a, b), *side_b = rule_side(b, a);
+    bool began = begin_pair(side_a, side_b);
+    for (uint32_t i = 1; i < slots_used; i++)
+        for (uint32_t j = 1;
+             in_slot[i] && rule_on_side(in_slot[i], side_a, side_b) && j < slots_used; j++)
+            if (in_slot[j] && rule_on_side(in_slot[j], side_b, side_a))
+                began |= begin_pair(in_slot[i], in_slot[j]);
+    return began;
+}
+
 static bool clash(struct scope *scope, struct scope *other, struct variable *variable) {
     if (names_kept_apart(variable))
-        return begin_pair(scope, other);
+        return !rule_contend(&contention, scope, other) && begin_contention(scope, other);
     set_disputed(variable, true);
     return false;
 }
@@ -326,7 +357,7 @@ static bool meet(struct scope *scope, struct variable *variable) {
     for (const struct write *w = his ? variable->writes : NULL; w; w = w->next)
         for (const struct stake *stake = w->stakes; stake; stake = stake->next) {
             struct scope *other = stake->scope;
-            if (other->threads && rule_last(other, variable->writes) == w &&
+            if (other->lives && rule_last(other, variable->writes) == w &&
                 rule_clash(scope, his, other, w))
                 began |= clash(scope, other, variable);
         }
@@ -392,20 +423,33 @@ static void pass_on(const struct scope *owner, struct scope *to) {
     }
 }
 
+/* What it wrote is known to those within it as it was before; they are now in what it was in. */
+static void leave_members(struct scope *scope) {
+    for (uint32_t slot = 1; slot < slots_used; slot++) {
+        struct scope *member = in_slot[slot];
+        if (!member || member->in != scope)
+            continue;
+        if (scope->owns)
+            pass_on(scope, member);
+        member->in = scope->in;
+    }
+}
+
 /* The heir begins to contend before the ended one's contentions are over, so that nobody sees in between what it
  * must not see. */
 void scope_leave(struct scope *scope) {
-    if (--scope->threads)
-        return;
+    scope->lives = false;
+    leave_members(scope);
     if (scope->owns) {
         struct scope *heir = heir_of(scope);
         pass_on(scope, heir);
         if (heir)
             meet_everywhere(heir);
-        end_pairs(scope);
-        refresh_all_but(NULL);
-        give_slot(scope);
     }
+    end_pairs(scope);
+    if (scope->owns)
+        refresh_all_but(NULL);
+    give_slot(scope);
     scope_release(scope);
 }
 
@@ -426,6 +470,7 @@ void scope_forget_all(struct scope *left) {
     }
     end_pairs(left);
     give_slot(left);
+    left->in = NULL;
 }
 
 void scope_after_fork(struct scope *left) {
@@ -441,7 +486,8 @@ void scope_after_fork(struct scope *left) {
     slots_used = 1;
     contenders = NULL;
     memset(left, 0, sizeof *left);
-    left->threads = left->uses = 1;
+    left->lives = true;
+    left->uses = 1;
     youngest = NULL;
     be_born(left);
 }

@@ -13,9 +13,9 @@
 
 struct env_thread;
 
-/* The scope of a thread that `starter` starts. `starter` NULL: of the initial thread. NULL: no memory. */
+/* The scope of a thread that `starter` starts, or nobody that is known (NULL). NULL: no memory. */
 struct scope *scope_enter(struct scope *starter);
-/* A thread of it has ended. The last one leaves its writes to its heir. */
+/* Its thread has ended: its writes are left to its heir. */
 void scope_leave(struct scope *scope);
 
 /* The next number in the order of writes and starts. */

@@ -12,7 +12,7 @@
 #include <sys/prctl.h>
 
 /* Both are used by those who point to them here, too, and so are never given away. */
-static struct scope initial_scope = {.threads = 1, .uses = 2};
+static struct scope initial_scope = {.lives = true, .uses = 2};
 static struct env_thread initial_thread = {
     .scope = &initial_scope, .uses = 2, .initial = true, .lives = true};
 /* What a thread is from its end on, while its last destructors run: nobody. */

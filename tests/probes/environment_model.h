@@ -56,6 +56,8 @@ struct model {
     struct model_thread threads[MODEL_THREADS];
     int parent[MODEL_THREADS], started_at[MODEL_THREADS]; /* of scopes; in the log */
     unsigned contends_with[MODEL_THREADS];                /* of scopes */
+    int within
+        [MODEL_THREADS]; /* of scopes: whoever started it while contending, and lives; or NOBODY */
 };
 
 static inline int model_name(const char *text) {
@@ -126,17 +128,47 @@ static inline bool differ_about(const struct model *model, int a, int b, int nam
            !has_heard(model, a, of_b) && !has_heard(model, b, of_a);
 }
 
+static inline bool is_within(const struct model *model, int scope, int outer) {
+    int s = model->within[scope];
+    while (s != NOBODY && s != outer)
+        s = model->within[s];
+    return s != NOBODY;
+}
+
+/* The outermost scope round `scope` that does not hold the other one too. */
+static inline int side_of(const struct model *model, int scope, int other) {
+    int side = scope;
+    for (int s = model->within[scope]; s != NOBODY && s != other && !is_within(model, other, s);
+         s = model->within[s])
+        side = s;
+    return side;
+}
+
+/* All that is within a side contends with all that is within the other; a side that holds the other stands alone. */
+static inline void contend(struct model *model, int a, int b) {
+    int side_a = side_of(model, a, b), side_b = side_of(model, b, a);
+    for (int x = 0; x < model->scope_count; x++)
+        for (int y = 0; y < model->scope_count; y++) {
+            bool on_a =
+                x == side_a || (is_within(model, x, side_a) && !is_within(model, side_b, side_a));
+            bool on_b =
+                y == side_b || (is_within(model, y, side_b) && !is_within(model, side_a, side_b));
+            if (!on_a || !on_b || !is_live_scope(model, x) || !is_live_scope(model, y))
+                continue;
+            model->contends_with[x] |= 1U << y;
+            model->contends_with[y] |= 1U << x;
+        }
+    model->contentions++;
+}
+
 /* After each step: who contends stays so until one of the two has ended. */
 static inline void find_contenders(struct model *model) {
     for (int a = 0; a < model->scope_count; a++)
         for (int b = 0; b < a; b++)
             for (int name = 0; name < MODEL_NAMES; name++)
                 if (is_live_scope(model, a) && is_live_scope(model, b) &&
-                    !(model->contends_with[a] >> b & 1) && differ_about(model, a, b, name)) {
-                    model->contends_with[a] |= 1U << b;
-                    model->contends_with[b] |= 1U << a;
-                    model->contentions++;
-                }
+                    !(model->contends_with[a] >> b & 1) && differ_about(model, a, b, name))
+                    contend(model, a, b);
 }
 
 static inline void give(struct model_write *write, int scope) {
@@ -152,12 +184,18 @@ static inline void end_scope(struct model *model, int scope) {
         struct model_write *write = &model->writes[w];
         if (!(write->owners >> scope & 1))
             continue;
+        for (int s = 0; s < model->scope_count; s++)
+            if (model->within[s] == scope && is_live_scope(model, s))
+                give(write, s);
         write->owners &= ~(1U << scope);
         if (heir == NOBODY)
             write->is_nobodys = true;
         else
             give(write, heir);
     }
+    for (int s = 0; s < model->scope_count; s++)
+        if (model->within[s] == scope)
+            model->within[s] = model->within[scope];
     for (int s = 0; s < model->scope_count; s++)
         model->contends_with[s] &= ~(1U << scope);
     model->contends_with[scope] = 0;
@@ -238,7 +276,7 @@ static inline void model_begin(struct model *model, enum model_mode mode, bool h
         model->threads[t].layer = NOBODY;
     model->threads[0].has_been = model->threads[0].is_live = true;
     model->threads[0].is_joinable = true;
-    model->parent[0] = NOBODY;
+    model->parent[0] = model->within[0] = NOBODY;
     model->scope_count = 1;
 }
 
@@ -249,13 +287,17 @@ static inline void model_start(struct model *model, int t, const char *verb, int
     started->is_joinable = strcmp(verb, "start-detached") != 0;
     started->layer = starter->layer;
     started->started_inside = starter->started_inside || starter->depth > 0;
-    if (model->contends_with[starter->scope] != 0) {
-        started->scope = starter->scope;
+    int scope = started->scope = model->scope_count++;
+    model->parent[scope] = starter->scope;
+    model->started_at[scope] = model->write_count;
+    model->within[scope] = NOBODY;
+    model->contends_with[scope] = model->contends_with[starter->scope];
+    if (model->contends_with[scope] == 0)
         return;
-    }
-    started->scope = model->scope_count++;
-    model->parent[started->scope] = starter->scope;
-    model->started_at[started->scope] = model->write_count;
+    model->within[scope] = starter->scope;
+    for (int s = 0; s < scope; s++)
+        if (model->contends_with[scope] >> s & 1)
+            model->contends_with[s] |= 1U << scope;
 }
 
 static inline void model_end(struct model *model, int t) {
