@@ -36,8 +36,9 @@ static bool is_between_threads(void) {
     if (thread_has_company())
         return true;
     const struct env_thread *thread = thread_known();
-    return thread && (atomic_load_explicit(&thread->layer, memory_order_relaxed) != NULL ||
-                      (settings.env_mode == ENV_PRIVATE && !thread_is_initial(thread)));
+    return thread &&
+           (atomic_load_explicit(&thread->layer, memory_order_relaxed) != NULL ||
+            (!thread_is_initial(thread) && (settings.env_mode == ENV_PRIVATE || rules.count != 0)));
 }
 
 static stack_id stack_of(const struct caller *caller) {
@@ -168,14 +169,19 @@ int change_unset(const char *name, const struct caller *caller) {
 
 /* ---- clearenv: the removal of everything that the thread sees ---- */
 
-/* What the thread sees, be it in `environ` or not. All is looked at first: a removal may begin a contention, and change
- * what is seen. */
+/* What the thread sees, be it in `environ` or not. A removal may begin a contention, and bring back what was there before
+ * the other's writes; each variable is removed once at most, so there is an end. */
 static bool clear_known(struct env_thread *thread, stack_id stack) {
-    for (struct variable *v = names_all(); v; v = v->next)
-        v->marked = view_find(v->name, v->length, NULL) != NULL;
-    for (struct variable *v = names_all(); v; v = v->next)
-        if (v->marked && !write_for(thread, v, NULL, stack))
-            return false;
+    for (bool again = true; again;) {
+        again = false;
+        for (struct variable *v = names_all(); v; v = v->next) {
+            if (!view_find(v->name, v->length, NULL))
+                continue;
+            if (!write_for(thread, v, NULL, stack))
+                return false;
+            again = true;
+        }
+    }
     return true;
 }
 
@@ -202,7 +208,7 @@ static bool clear_view(stack_id stack) {
         array_clear();
         return true;
     }
-    if (!clear_known(thread, stack) || !clear_array(thread, stack, &left))
+    if (!clear_array(thread, stack, &left) || !clear_known(thread, stack))
         return false;
     if (!left)
         array_clear();

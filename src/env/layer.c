@@ -1,7 +1,7 @@
 #include "env/layer.h"
 
+#include "env/family.h"
 #include "env/pool.h"
-#include "env/scope.h"
 #include "env/thread.h"
 #include "env/view.h"
 
@@ -109,7 +109,7 @@ struct layer *layer_push(struct env_thread *thread, const void *frame) {
     layer->below = atomic_load_explicit(&thread->layer, memory_order_relaxed);
     layer->owner = thread;
     layer->uses = 1;
-    layer->number = scope_number();
+    layer->number = family_number();
     layer->frame = frame;
     layer->next = all;
     if (all)
@@ -191,7 +191,7 @@ struct layer_item *layer_put(struct layer *layer, struct variable *variable, cha
         thread_keep(by);
         item->by = by;
     }
-    item->number = scope_number();
+    item->number = family_number();
     item->stack = stack;
     clock_gettime(CLOCK_REALTIME_COARSE, &item->since);
     atomic_store_explicit(&item->entry, entry, memory_order_release);

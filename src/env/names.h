@@ -33,8 +33,9 @@ struct variable {
     _Atomic uint64_t latest;
     _Atomic uint32_t layers; /* that have it */
     _Atomic bool disputed;   /* is everyone's, though scopes gave it different values */
-    struct write *writes;    /* newest first; empty while only one thread lives */
-    bool marked;             /* by change.c */
+    uint32_t
+        writes_wanted; /* so many before they are looked through (scope.c); 0: the usual number */
+    struct write *writes; /* newest first; empty while only one thread lives */
     bool
         before_fork; /* `environ` had `was` before this child was forked, and `seen` after it (view.h) */
     char *was, *seen;

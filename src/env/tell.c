@@ -52,7 +52,7 @@ static void look_at_own(const struct env_thread *thread, const struct variable *
         thread->scope ? scope_view(thread->scope, variable) : variable->writes;
     if (seen) {
         of_write(mine, seen);
-        mine->own = thread->scope && rule_owns(thread->scope, seen);
+        mine->own = rule_maker(seen) == thread->scope;
         return;
     }
     *mine = (struct version){

@@ -128,7 +128,7 @@ void thread_release(struct env_thread *thread) {
     if (thread->told)
         pool_give(&told_lists, thread->told);
     if (thread->scope)
-        scope_release(thread->scope);
+        family_release(thread->scope);
     pool_give(&threads, thread);
 }
 
@@ -147,7 +147,7 @@ static struct env_thread *make(struct scope *starter, struct layer *chain) {
         pool_give(&threads, thread);
         return NULL;
     }
-    scope_keep(thread->scope);
+    family_keep(thread->scope);
     thread->uses = 1;
     atomic_store_explicit(&thread->layer, layer_share(chain), memory_order_relaxed);
     join_the_living(thread);
@@ -266,8 +266,8 @@ static void inherit_from(struct env_thread *thread) {
     const struct env_thread *here = thread_here();
     if (thread->lives) /* it ended without its destructors: it was cancelled before it began, say */
         end(thread);
-    if (here && here->scope && thread->scope->owns)
-        scope_inherit(here->scope, thread->scope);
+    if (here && here->scope)
+        scope_joined(thread->scope, here->scope);
     struct env_thread **at = thread->has_handle ? find_handle(thread->handle) : NULL;
     if (at && *at == thread)
         drop_handle(at);
@@ -305,6 +305,6 @@ struct env_thread *thread_after_fork(void) {
     if (!thread->scope)
         thread->scope = &initial_scope;
     scope_after_fork(thread->scope);
-    scope_keep(thread->scope);
+    family_keep(thread->scope);
     return thread;
 }
