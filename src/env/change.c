@@ -31,9 +31,14 @@ static bool is_name(const char *name) {
     return name && *name && !strchr(name, '=');
 }
 
+/* Is there anybody who may write, or has ended and left this thread with something else than `environ` has? */
+static bool is_shared(void) {
+    return thread_has_company() || atomic_load_explicit(&view_attention, memory_order_relaxed) != 0;
+}
+
 /* Does it matter which thread writes? */
 static bool is_between_threads(void) {
-    if (thread_has_company())
+    if (is_shared())
         return true;
     const struct env_thread *thread = thread_known();
     return thread &&
@@ -99,7 +104,7 @@ static bool write_to_layer(struct env_thread *thread, struct variable *variable,
 static bool write_to_array(struct env_thread *thread, struct variable *variable, char *entry,
                            stack_id stack) {
     struct scope_write write = {.write = NULL};
-    bool recorded = thread_has_company();
+    bool recorded = is_shared();
     if (recorded)
         scope_write_begin(&write, variable, entry, thread, stack);
     bool done = to_array(variable, entry);
@@ -107,6 +112,8 @@ static bool write_to_array(struct env_thread *thread, struct variable *variable,
         scope_write_end(&write);
     else if (recorded)
         scope_write_failed(&write);
+    if (recorded && thread->scope && !thread_has_company())
+        scope_is_alone(thread->scope);
     return done;
 }
 

@@ -68,8 +68,8 @@ static void unpin_all_of(const struct scope *scope) {
         names_set_pin(v, slot_of(scope), NULL);
 }
 
-static bool has_pins(const struct scope *scope) {
-    for (struct variable *v = names_all(); v; v = v->next)
+bool contenders_has_pins(const struct scope *scope) {
+    for (struct variable *v = scope->contended ? names_all() : NULL; v; v = v->next)
         if (names_pin(v, slot_of(scope)))
             return true;
     return false;
@@ -169,7 +169,7 @@ static bool contends(const struct scope *scope) {
         if (in_slot[slot] && in_slot[slot]->lives &&
             rule_contended(&contention, scope, in_slot[slot]))
             return true;
-    return scope->contended && has_pins(scope);
+    return contenders_has_pins(scope);
 }
 
 /* It contends with the same, and so sees the same. */

@@ -37,6 +37,9 @@ const struct write *contenders_view(const struct scope *scope, const struct vari
 bool contenders_see(const struct scope *scope, const struct variable *variable,
                     const struct write *write);
 
+/* Does it see anything else than `environ`? */
+bool contenders_has_pins(const struct scope *scope);
+
 /* Nobody contends. */
 void contenders_clear(void);
 

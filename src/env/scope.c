@@ -203,7 +203,9 @@ void scope_joined(const struct scope *ended, struct scope *by) {
 
 /* ---- Nobody else ---- */
 
-void scope_forget_all(struct scope *left) {
+void scope_is_alone(struct scope *left) {
+    if (contenders_has_pins(left))
+        return;
     contenders_clear();
     for (struct variable *v = names_all(); v; v = v->next) {
         for (struct write *write; (write = v->writes);) {

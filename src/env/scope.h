@@ -40,8 +40,8 @@ const struct write *scope_view(const struct scope *scope, const struct variable 
 /* The newest write, if the scope must not see it, or should not; NULL otherwise. */
 const struct write *scope_hidden(const struct scope *scope, const struct variable *variable);
 
-/* One thread is left, whose scope this is: nobody contends, and nothing need be known of any write. */
-void scope_forget_all(struct scope *left);
+/* One thread is left, whose scope this is. As soon as it sees what `environ` has, nothing need be known of any write. */
+void scope_is_alone(struct scope *left);
 
 /* In a forked child, of whose scope this is: the same, with all other scopes gone. */
 void scope_after_fork(struct scope *left);

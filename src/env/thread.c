@@ -248,7 +248,7 @@ static void end(struct env_thread *thread) {
     layer_leave_all(thread);
     scope_leave(thread->scope);
     if (!thread_has_company() && living)
-        scope_forget_all(living->scope);
+        scope_is_alone(living->scope);
     thread_release(thread);
 }
 

@@ -2,6 +2,17 @@
  *
  * There is one log of all writes, and what a thread sees is looked up in it anew each time: nothing is cached, kept up
  * to date or made fast. The steps are the lines of environment_actors.h.
+ *
+ *   A scope has heard of a write if a thread of it made it, if the scope that started it had heard of it then, or if it
+ *   was told of it: by a scope that ended and was started by it, or by one of whose threads it joined one.
+ *   Two scopes contend from the moment when one writes a value to a name, and the other lives, and what it last wrote to
+ *   that name is another value that the writer has not heard of.
+ *   Who is started by a contender is within its scope: it contends with whomever that one contends with, then and
+ *   later. So when two contend, all within the one do with all within the other, from the outermost scopes that hold one of
+ *   the two alone.
+ *   A scope sees the last write to a name that it has heard of, or whose maker it never contended with, or whose maker
+ *   has ended, unless it has heard of one to that name whose maker contended with that maker.
+ *   What is written while no other thread lives is what was there before all.
  */
 #ifndef ENVIRONMENT_MODEL_H
 #define ENVIRONMENT_MODEL_H
@@ -27,10 +38,12 @@ static const char *const model_names[] = {"AA",       "BB",        "CC",        
 #define MODEL_OWN_NAMES 8
 
 struct model_write {
+    bool is_old; /* it was made, or all was as everyone sees it, while no other thread lived */
     int name;
-    const char *value;     /* NULL: removed */
-    unsigned owners, ever; /* sets of scopes: whose it is, and whose it ever was */
-    bool is_nobodys;
+    const char *value; /* NULL: removed */
+    int maker;         /* a scope */
+    unsigned
+        heard; /* the scopes that know of it: its maker's, and by a start, a join or an end from one that knows */
 };
 
 struct model_layer {
@@ -54,10 +67,11 @@ struct model {
     struct model_write writes[MODEL_WRITES];
     struct model_layer layers[MODEL_LAYERS];
     struct model_thread threads[MODEL_THREADS];
-    int parent[MODEL_THREADS], started_at[MODEL_THREADS]; /* of scopes; in the log */
-    unsigned contends_with[MODEL_THREADS];                /* of scopes */
+    int parent[MODEL_THREADS]; /* of scopes */
     int within
         [MODEL_THREADS]; /* of scopes: whoever started it while contending, and lives; or NOBODY */
+    unsigned contended
+        [MODEL_THREADS]; /* of scopes, a set of scopes: whose writes they do not see unless they hear of them */
 };
 
 static inline int model_name(const char *text) {
@@ -94,38 +108,38 @@ static inline bool is_live_scope(const struct model *model, int scope) {
     return false;
 }
 
-/* Does the scope know of this write without meeting its writer: its own, inherited, nobody's? */
 static inline bool has_heard(const struct model *model, int scope, int w) {
-    const struct model_write *write = &model->writes[w];
-    if (write->is_nobodys || (write->owners >> scope & 1))
-        return true;
-    for (int s = scope; model->parent[s] != NOBODY; s = model->parent[s])
-        if ((write->ever >> model->parent[s] & 1) && w < model->started_at[s])
+    return model->writes[w].heard >> scope & 1;
+}
+
+static inline bool knows_other(const struct model *model, int scope, int w) {
+    for (int other = 0; other < model->write_count; other++)
+        if (!model->writes[other].is_old && model->writes[other].name == model->writes[w].name &&
+            has_heard(model, scope, other) &&
+            (model->contended[model->writes[w].maker] >> model->writes[other].maker & 1))
             return true;
     return false;
 }
 
 static inline bool may_see(const struct model *model, int scope, int w) {
-    if (has_heard(model, scope, w))
-        return true;
-    for (int s = 0; s < model->scope_count; s++)
-        if ((model->writes[w].owners >> s & 1) && !(model->contends_with[scope] >> s & 1))
-            return true;
-    return false;
+    int maker = model->writes[w].maker;
+    return has_heard(model, scope, w) || !(model->contended[scope] >> maker & 1) ||
+           (!is_live_scope(model, maker) && !knows_other(model, scope, w));
 }
 
-static inline int last_own(const struct model *model, int scope, int name) {
+/* The last write to the name that the scope sees, or that it made; -1: none. */
+static inline int last_seen(const struct model *model, int scope, int name) {
     int w = model->write_count - 1;
-    while (w >= 0 && (model->writes[w].name != name || !(model->writes[w].owners >> scope & 1)))
+    while (w >= 0 && (model->writes[w].name != name || !may_see(model, scope, w)))
         w--;
     return w;
 }
 
-static inline bool differ_about(const struct model *model, int a, int b, int name) {
-    int of_a = last_own(model, a, name), of_b = last_own(model, b, name);
-    return of_a >= 0 && of_b >= 0 &&
-           !same_value(model->writes[of_a].value, model->writes[of_b].value) &&
-           !has_heard(model, a, of_b) && !has_heard(model, b, of_a);
+static inline int last_made(const struct model *model, int scope, int name) {
+    int w = model->write_count - 1;
+    while (w >= 0 && (model->writes[w].name != name || model->writes[w].maker != scope))
+        w--;
+    return w;
 }
 
 static inline bool is_within(const struct model *model, int scope, int outer) {
@@ -144,61 +158,78 @@ static inline int side_of(const struct model *model, int scope, int other) {
     return side;
 }
 
-/* All that is within a side contends with all that is within the other; a side that holds the other stands alone. */
+/* A side that holds the other one stands alone. */
+static inline bool is_on_side(const struct model *model, int scope, int side, int other) {
+    return is_live_scope(model, scope) &&
+           (scope == side || (is_within(model, scope, side) && !is_within(model, other, side)));
+}
+
 static inline void contend(struct model *model, int a, int b) {
     int side_a = side_of(model, a, b), side_b = side_of(model, b, a);
-    for (int x = 0; x < model->scope_count; x++)
-        for (int y = 0; y < model->scope_count; y++) {
-            bool on_a =
-                x == side_a || (is_within(model, x, side_a) && !is_within(model, side_b, side_a));
-            bool on_b =
-                y == side_b || (is_within(model, y, side_b) && !is_within(model, side_a, side_b));
-            if (!on_a || !on_b || !is_live_scope(model, x) || !is_live_scope(model, y))
-                continue;
-            model->contends_with[x] |= 1U << y;
-            model->contends_with[y] |= 1U << x;
-        }
+    if (model->contended[a] >> b & 1)
+        return;
     model->contentions++;
+    for (int x = 0; x < model->scope_count; x++)
+        for (int y = 0; y < model->scope_count; y++)
+            if (is_on_side(model, x, side_a, side_b) && is_on_side(model, y, side_b, side_a)) {
+                model->contended[x] |= 1U << y;
+                model->contended[y] |= 1U << x;
+            }
 }
 
-/* After each step: who contends stays so until one of the two has ended. */
-static inline void find_contenders(struct model *model) {
-    for (int a = 0; a < model->scope_count; a++)
-        for (int b = 0; b < a; b++)
-            for (int name = 0; name < MODEL_NAMES; name++)
-                if (is_live_scope(model, a) && is_live_scope(model, b) &&
-                    !(model->contends_with[a] >> b & 1) && differ_about(model, a, b, name))
-                    contend(model, a, b);
+/* Who lives and has last written another value to the name, unheard of by the writer, contends with him. */
+static inline void meet_the_living(struct model *model, int writer, int name, const char *value) {
+    for (int s = 0; s < model->scope_count; s++) {
+        int theirs = last_made(model, s, name);
+        if (s != writer && theirs >= 0 && is_live_scope(model, s) &&
+            !same_value(model->writes[theirs].value, value) && !has_heard(model, writer, theirs))
+            contend(model, s, writer);
+    }
 }
 
-static inline void give(struct model_write *write, int scope) {
-    write->owners |= 1U << scope;
-    write->ever |= 1U << scope;
+/* Does it contend with a living scope, or still see something else than `environ`? */
+static inline bool is_contender(const struct model *model, int scope) {
+    for (int s = 0; s < model->scope_count; s++)
+        if ((model->contended[scope] >> s & 1) && is_live_scope(model, s))
+            return true;
+    for (int w = 0; w < model->write_count; w++)
+        if (last_seen(model, scope, model->writes[w].name) < w)
+            return true;
+    return false;
+}
+
+static inline int count_living(const struct model *model) {
+    int count = 0;
+    for (int t = 0; t < MODEL_THREADS; t++)
+        count += model->threads[t].is_live;
+    return count;
+}
+
+/* Once the only thread sees what `environ` has, who wrote it does not matter. */
+static inline void forget_if_alone(struct model *model) {
+    for (int t = 0; t < MODEL_THREADS && count_living(model) == 1; t++)
+        if (model->threads[t].is_live && !is_contender(model, model->threads[t].scope))
+            for (int w = 0; w < model->write_count; w++)
+                model->writes[w].is_old = true;
+}
+
+/* One scope hears of all that another knows. */
+static inline void tell_all(struct model *model, int from, int to) {
+    for (int w = 0; w < model->write_count; w++)
+        if (has_heard(model, from, w))
+            model->writes[w].heard |= 1U << to;
 }
 
 static inline void end_scope(struct model *model, int scope) {
     int heir = model->parent[scope];
     while (heir != NOBODY && !is_live_scope(model, heir))
         heir = model->parent[heir];
-    for (int w = 0; w < model->write_count; w++) {
-        struct model_write *write = &model->writes[w];
-        if (!(write->owners >> scope & 1))
-            continue;
-        for (int s = 0; s < model->scope_count; s++)
-            if (model->within[s] == scope && is_live_scope(model, s))
-                give(write, s);
-        write->owners &= ~(1U << scope);
-        if (heir == NOBODY)
-            write->is_nobodys = true;
-        else
-            give(write, heir);
-    }
+    if (heir != NOBODY)
+        tell_all(model, scope, heir);
     for (int s = 0; s < model->scope_count; s++)
         if (model->within[s] == scope)
             model->within[s] = model->within[scope];
-    for (int s = 0; s < model->scope_count; s++)
-        model->contends_with[s] &= ~(1U << scope);
-    model->contends_with[scope] = 0;
+    model->within[scope] = NOBODY;
 }
 
 /* ---- names and layers ---- */
@@ -228,10 +259,8 @@ static inline const char *view(const struct model *model, int t, int name) {
     for (int layer = thread->layer; layer != NOBODY; layer = model->layers[layer].below)
         if (model->layers[layer].has[name])
             return model->layers[layer].value[name];
-    for (int w = model->write_count - 1; w >= 0; w--)
-        if (model->writes[w].name == name && may_see(model, thread->scope, w))
-            return model->writes[w].value;
-    return NULL;
+    int w = last_seen(model, thread->scope, name);
+    return w < 0 ? NULL : model->writes[w].value;
 }
 
 static inline int new_layer(struct model *model, int t) {
@@ -260,10 +289,10 @@ static inline void write_to(struct model *model, int t, int name, const char *va
         return;
     if (model->write_count == MODEL_WRITES)
         exit(2);
-    struct model_write *write = &model->writes[model->write_count++];
-    write->name = name;
-    write->value = value;
-    give(write, thread->scope);
+    meet_the_living(model, thread->scope, name, value);
+    model->writes[model->write_count++] = (struct model_write){
+        .name = name, .value = value, .maker = thread->scope, .heard = 1U << thread->scope};
+    forget_if_alone(model);
 }
 
 /* ---- the steps ---- */
@@ -289,30 +318,29 @@ static inline void model_start(struct model *model, int t, const char *verb, int
     started->started_inside = starter->started_inside || starter->depth > 0;
     int scope = started->scope = model->scope_count++;
     model->parent[scope] = starter->scope;
-    model->started_at[scope] = model->write_count;
     model->within[scope] = NOBODY;
-    model->contends_with[scope] = model->contends_with[starter->scope];
-    if (model->contends_with[scope] == 0)
+    tell_all(model, starter->scope, scope);
+    if (!is_contender(model, starter->scope))
         return;
     model->within[scope] = starter->scope;
+    model->contended[scope] = model->contended[starter->scope];
     for (int s = 0; s < scope; s++)
-        if (model->contends_with[scope] >> s & 1)
-            model->contends_with[s] |= 1U << scope;
+        if (model->contended[scope] >> s & 1)
+            model->contended[s] |= 1U << scope;
 }
 
 static inline void model_end(struct model *model, int t) {
     model->threads[t].is_live = false;
     if (!is_live_scope(model, model->threads[t].scope))
         end_scope(model, model->threads[t].scope);
+    forget_if_alone(model);
 }
 
-static inline const char *model_join(struct model *model, int t, int other) {
+static inline const char *model_join(struct model *model, int t, const char *verb, int other) {
     if (model->threads[other].is_live)
-        return "EBUSY";
+        return strcmp(verb, "timedjoin") == 0 ? "ETIMEDOUT" : "EBUSY";
     model->threads[other].is_joinable = false;
-    for (int w = 0; w < model->write_count; w++)
-        if (model->writes[w].ever >> model->threads[other].scope & 1)
-            give(&model->writes[w], model->threads[t].scope);
+    tell_all(model, model->threads[other].scope, model->threads[t].scope);
     return "ok";
 }
 
@@ -344,10 +372,21 @@ static inline const char *model_leave(struct model *model, int t, const char *sc
     return "ok";
 }
 
+/* Removes what is there and what the thread sees, until it sees nothing: contention that begins on the way may bring
+ * back what was there before the other's writes. */
 static inline void model_clear(struct model *model, int t) {
+    bool again = true;
     for (int name = 0; name < MODEL_NAMES; name++)
-        if (model->environ_value[name] != NULL || view(model, t, name) != NULL)
+        if (model->environ_value[name] != NULL)
             write_to(model, t, name, NULL);
+    while (again) {
+        again = false;
+        for (int name = 0; name < MODEL_NAMES; name++)
+            if (view(model, t, name) != NULL) {
+                write_to(model, t, name, NULL);
+                again = true;
+            }
+    }
 }
 
 static inline void describe(char *text, size_t size, const struct words *words, int first,
@@ -395,7 +434,7 @@ static inline const char *model_thread_step(struct model *model, const struct wo
     else if (strcmp(verb, "leave") == 0)
         return model_leave(model, t, argument);
     else
-        return model_join(model, t, argument[0] - 'a');
+        return model_join(model, t, verb, argument[0] - 'a');
     return "ok";
 }
 
@@ -439,7 +478,6 @@ static inline void model_step(struct model *model, const char *line, char *text,
         snprintf(text, size, "%s",
                  is_among(verb, writes) ? model_write_step(model, &words, t)
                                         : model_thread_step(model, &words, t));
-    find_contenders(model);
 }
 
 #endif

@@ -74,6 +74,9 @@ static bool is_possible(const struct model *plan, const char *line) {
         return other->is_joinable && !other->is_live;
     if (strcmp(verb, "tryjoin") == 0)
         return other->is_joinable && other != thread;
+    /* Within a scope of raceshim.h the child's `environ` keeps what is to be restored. */
+    if (strcmp(verb, "fork-set") == 0)
+        return thread->depth == 0 && !thread->started_inside;
     if (strcmp(verb, "enter") == 0)
         return thread->depth < 4 && thread->depth == argument[0] - '0';
     if (strcmp(verb, "leave") == 0)
