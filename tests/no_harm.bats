@@ -402,12 +402,7 @@ _IO_proc_close            a method of streams: reached through pclose
 _IO_proc_open             a method of streams: reached through popen
 __open_nocancel           private to libc's own libraries
 __open64_nocancel         private to libc's own libraries
-__register_atfork         registers handlers
-pthread_atfork            registers handlers
-__fork                    runs the handlers of pthread_atfork
-fork                      runs the handlers of pthread_atfork
-forkpty                   forks with the handlers; in the child it closes descriptors of no lock of its own
-daemon                    forks with the handlers; the parent ends, the child owns no lock
+pthread_atfork            for programs linked with an old libpthread: registers handlers
 posix_spawn_file_actions_.*  say what the child will do; in the child no lock is held
 posix_spawnattr_.*        say how the child will start
 login_tty                 for a forked child, which owns no lock; numbers are looked at before a lock
@@ -485,7 +480,7 @@ END
   need cc nm
   declared >declared
   run bash -c "$(declare -f libc_functions); libc_functions | awk 'NR == FNR { declared[\$1]; next }
-    (\$2 in declared) { versions[\$2]++ } END { for (name in versions) if (versions[name] > 1) print name }' declared - | sort"
+    (\$2 in declared) && !seen[\$1, \$2]++ { versions[\$2]++ } END { for (name in versions) if (versions[name] > 1) print name }' declared - | sort"
   # The older versions, up to 2.14, give a file without a format that the kernel knows to the shell.
   [ "$output" = $'posix_spawn\nposix_spawnp' ]
 }

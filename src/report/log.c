@@ -72,6 +72,14 @@ static _Atomic uint32_t log_apart; /* records written apart */
 
 #define DIRECTORY_MAX 4096
 
+/* Absolute, and without a slash at the end? */
+static bool is_plain(const char *dir) {
+    const char *last = dir;
+    for (const char *at = dir; *at != '\0'; at++)
+        last = at;
+    return dir[0] == '/' && (*last != '/' || last == dir);
+}
+
 /* "LINK/" names what a link leads to; without its slashes O_NOFOLLOW sees the link. */
 static const char *absolute(const char *dir) {
     static char path[DIRECTORY_MAX];
@@ -92,7 +100,7 @@ static const char *absolute(const char *dir) {
 }
 
 void log_open_settings(const char *dir, const struct log_host *host) {
-    log_directory = dir && dir[0] ? absolute(dir) : NULL;
+    log_directory = dir && dir[0] ? is_plain(dir) ? dir : absolute(dir) : NULL;
     log_host = host ? *host : (struct log_host){0};
     atomic_store(&log_maker, sys_getpid());
 }
