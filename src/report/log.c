@@ -17,6 +17,7 @@
  */
 #include "report/log.h"
 
+#include "base/layout.h"
 #include "base/scratch.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -73,7 +74,7 @@ static _Atomic uint32_t log_apart; /* records written apart */
 #define DIRECTORY_MAX 4096
 
 /* Absolute, and without a slash at the end? */
-static bool is_plain(const char *dir) {
+EVERY_PROCESS static bool is_plain(const char *dir) {
     const char *last = dir;
     for (const char *at = dir; *at != '\0'; at++)
         last = at;
@@ -99,7 +100,7 @@ static const char *absolute(const char *dir) {
     return text.cut ? dir : path;
 }
 
-void log_open_settings(const char *dir, const struct log_host *host) {
+EVERY_PROCESS void log_open_settings(const char *dir, const struct log_host *host) {
     log_directory = dir && dir[0] ? is_plain(dir) ? dir : absolute(dir) : NULL;
     log_host = host ? *host : (struct log_host){0};
     atomic_store(&log_maker, sys_getpid());
