@@ -3,6 +3,7 @@
 #include "base/sys.h"
 
 __thread int32_t owner_borrowed;
+__thread uint32_t owner_held_signals;
 __thread pid_t owner_tid_cache;
 
 _Atomic pid_t owner_lender;

@@ -69,20 +69,24 @@ HOOK int dup3(int fd, int target, int flags) {
  * two would differ, so it is looked for first and held off during the close. */
 static int close_tracked(struct room *room, int fd, const struct caller *caller) {
     struct closing closing;
+    struct sys_sigset signals;
     int state, saved = errno;
     pthread_testcancel();
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-    if (!closing_begin_tracked(&closing, room, fd, caller)) {
-        pthread_setcancelstate(state, NULL);
-        return answer(-EBADF);
+    bool brief = closing_is_brief(room, fd);
+    if (brief)
+        signals_hold(&signals);
+    int result = -EBADF;
+    if (closing_begin_tracked(&closing, room, fd, caller)) {
+        result = real(close)(fd);
+        result = result < 0 ? -errno : result;
+        closing_end(&closing, true);
     }
-    int result = real(close)(fd);
-    if (result < 0)
-        saved = errno;
-    closing_end(&closing, true);
+    if (brief)
+        signals_release(&signals);
     pthread_setcancelstate(state, NULL);
     errno = saved;
-    return result;
+    return answer(result);
 }
 
 static inline bool close_matters(struct room *room, int fd) {

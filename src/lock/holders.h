@@ -100,6 +100,9 @@ enum holder_answer holder_ask_process(pid_t pid, uint64_t dev, uint64_t ino,
 /* The pid namespace of this process, as a number; 0 if it cannot be told. */
 uint32_t holder_namespace(void);
 
+/* This process's number in /proc; 0 if /proc counts processes in another way. */
+pid_t holder_self_in_proc(void);
+
 /* In a forked child, before any other of these. */
 void holders_after_fork(void);
 

@@ -89,7 +89,7 @@ static bool lengthen(int fd, const struct stat *st) {
     if (st->st_size >= SHARED_BYTES)
         return true;
     struct rlimit limit;
-    if (sys_prlimit(RLIMIT_FSIZE, NULL, &limit) < 0 || limit.rlim_cur < SHARED_BYTES)
+    if (sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur < SHARED_BYTES)
         return false;
     /* A umask of the program's may have left its owner without the right to open it again. */
     if ((st->st_mode & 0777) != 0600)
@@ -100,7 +100,7 @@ static bool lengthen(int fd, const struct stat *st) {
 /* Before Linux 5.14 there is no way to ask for single pages: all of them are taken at once. */
 static bool reserve_all(int fd) {
     struct rlimit limit;
-    if (sys_prlimit(RLIMIT_FSIZE, NULL, &limit) < 0 || limit.rlim_cur < SHARED_BYTES ||
+    if (sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur < SHARED_BYTES ||
         sys_call6(SYS_fallocate, fd, 0, 0, SHARED_BYTES, 0, 0) < 0)
         return false;
     for (size_t i = 0; i < sizeof usable / sizeof usable[0]; i++)

@@ -247,7 +247,7 @@ static void close_file(struct log *log, int fd) {
 /* Beyond RLIMIT_FSIZE a write is a signal that ends the program. */
 static bool may_write_up_to(uint64_t end) {
     struct rlimit limit;
-    return sys_prlimit(RLIMIT_FSIZE, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+    return sys_getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
            end <= limit.rlim_cur;
 }
 
