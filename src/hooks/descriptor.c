@@ -24,8 +24,23 @@ int hook_dup(int fd, const struct caller *caller) {
     return copy;
 }
 
-HOOK int dup(int fd) {
+HOOK_REST int dup_rest(int fd) {
     return hook_dup(fd, CALLER);
+}
+
+HOOK_REST int dup_noted(int fd, int copy) {
+    describe_copy(fd, copy);
+    return copy;
+}
+
+HOOK int dup(int fd) {
+    if (hidden_any())
+        return dup_rest(fd);
+    int copy = real(dup)(fd);
+    /* Another thread may have locked for the first time meanwhile. */
+    if (room_is_made() && copy >= 0)
+        return dup_noted(fd, copy);
+    return copy;
 }
 
 /* dup2 and dup3: the number is closed first, if the copy is made at all. */
@@ -105,10 +120,14 @@ int hook_close(int fd, const struct caller *caller) {
     return real(close)(fd);
 }
 
-HOOK int close(int fd) {
-    if (__builtin_expect(atomic_load_explicit(&room_mapped, memory_order_relaxed) == NULL, 1))
-        return real(close)(fd);
+HOOK_REST int close_rest(int fd) {
     return hook_close(fd, CALLER);
+}
+
+HOOK int close(int fd) {
+    if (room_is_made())
+        return close_rest(fd);
+    return real(close)(fd);
 }
 HOOK_ALIAS(__close, close);
 
