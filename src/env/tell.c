@@ -162,7 +162,7 @@ void tell_read(struct env_thread *thread, struct variable *variable, bool progra
     struct version mine, theirs;
     enum event_kind kind = EVENT_ENV_HIDDEN;
     sys_block_signals(&signals);
-    if (env_lock_try()) {
+    if (env_lock()) {
         bool worth = find_out(thread, variable, program, &mine, &theirs, &kind);
         env_unlock();
         if (worth)

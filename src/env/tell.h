@@ -1,8 +1,7 @@
 /* Findings: what the environment room has to say, put together for the report room.
  *
- * Called by the thread that they are about, without env_lock. They keep errno, and block signals while they look, so that a
- * handler never waits for its own thread; where the lock is taken they say nothing, and the next occasion does. In a vfork
- * child they say nothing.
+ * Called by the thread that they are about. They keep errno, and block signals while they look, under env_lock; in a handler
+ * that interrupted a holder they say nothing, and the next occasion does. In a vfork child they say nothing.
  */
 #ifndef RACESHIM_ENV_TELL_H
 #define RACESHIM_ENV_TELL_H
