@@ -10,9 +10,11 @@
 #include "env/strings.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 
 struct settings settings;
 struct rules rules;
@@ -454,6 +456,67 @@ TEST("E5: memory stays flat beside other threads") {
     }
     CHECK(resident() - before < 65536);
     atomic_store(&env_threads_started, false);
+}
+
+/* In a handler, while no other thread runs: removals move later entries left. */
+
+static volatile unsigned handled, missed;
+static volatile bool handler_writes;
+
+static bool is_there(const char *name) {
+    bool there = false;
+    for (char **entry = environ; entry && *entry; entry++)
+        there |= strncmp(*entry, name, strlen(name)) == 0 && (*entry)[strlen(name)] == '=';
+    return there;
+}
+
+static void handle(int signal) {
+    (void)signal;
+    int saved = errno;
+    missed += !array_get("VA0") || !array_get("VB53") || !array_get("VH7") || array_get("MISSING");
+    missed += !is_there("VA0") || !is_there("VB53") || !is_there("VH7");
+    if (handler_writes) {
+        our_set("FROM_HANDLER", handled & 1 ? "one" : "two", 1);
+        our_unset("VC2");
+        our_set("VC2", "back", 1);
+        our_unset("VD3");
+    }
+    handled++;
+    errno = saved;
+}
+
+static void interrupted(unsigned count, bool writes, bool main_writes) {
+    struct itimerval often = {{0, 20}, {0, 20}}, never = {{0, 0}, {0, 0}};
+    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
+    start_with(count);
+    handler_writes = writes;
+    handled = missed = 0;
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    while (handled < 3000) {
+        if (main_writes)
+            churn(50);
+        for (int i = 0; i < 50; i++)
+            missed += !array_get("VA0") || !array_get("VB53") || !array_get("VH7");
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    signal(SIGALRM, SIG_DFL);
+    CHECK_EQ(missed, 0);
+}
+
+TEST("E5: a handler that interrupts a writer reads all that is there") {
+    interrupted(54, false, true);
+    interrupted(300, false, true);
+}
+
+TEST("E5: a reader that a writing handler interrupts misses nothing") {
+    interrupted(54, true, false);
+    interrupted(300, true, false);
+}
+
+TEST("E5: a handler that writes and interrupts a writer fails or succeeds, and all goes on") {
+    interrupted(54, true, true);
+    interrupted(300, true, true);
 }
 
 TEST("E3: the environment becomes the given entries") {
