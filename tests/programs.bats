@@ -105,6 +105,13 @@ END
   [ "$(grep -c '^  V4999=' <<<"$output")" -gt 10 ]
 }
 
+@test "E3: a program started while another thread removes variables finds all that nobody touched" {
+  run bare "$PROBES/starts_beside_removals" 3000 until-bad
+  [ "$(fact bad)" = 1 ]
+  run shimmed "$PROBES/starts_beside_removals" 200
+  [ "$(fact bad)" = 0 ]
+}
+
 # ---- system, popen, wordexp
 
 @test "H1: system and popen return, block, close, count and are cancelled as libc's" {
