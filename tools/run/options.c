@@ -35,7 +35,7 @@ static const char help[] =
     "  --report=FORMAT[:FILE]   write a report at the end: text or json\n"
     "  -q, --quiet              no summary at the end\n"
     "  --show-values            record the values of environment variables\n"
-    "  --no-follow              do not enter the programs that COMMAND starts\n"
+    "  --no-follow              enter no program whose environment was cleared\n"
     "  --help, --version        print this, or the version, and exit\n"
     "\n"
     "The exit status is COMMAND's, 128+N if signal N ended it; 125 if shim-run fails,\n"
