@@ -58,9 +58,22 @@ complains() {
   [[ $output == *"file     incremental/s.lock"* ]]
   [[ $output == *"bytes    8 to 11, write"* ]]
   [[ $output == *"done     denied"* ]]
-  [[ $output == *'here     prog[7], thread 9 "worker", descriptor 5'*"#0  libc.so.6+0x7b"*"#1  prog+0x1000"* ]]
-  [[ $output == *'there    other[8], thread 8 "main", descriptor 4, since 2026-11-23T11:00:00'*"libbuild.so+0x2000"* ]]
+  [[ $output == *'here     prog[7], thread 9 "worker", descriptor 5'* ]]
+  [[ $output == *'there    other[8], thread 8 "main", descriptor 4, since 2026-11-23T11:00:00'* ]]
+  [[ $output == *" here "*" there"$'\n'*"#0   libc.so.6+0x7b "*" libbuild.so+0x2000"$'\n'*"#1   prog+0x1000"* ]]
   [[ $output == *"/usr/bin/prog, build ID ff00"* ]]
+}
+
+@test "I3: on a narrow terminal each side has its stack below it" {
+  need script
+  full_record >"$SESSION/7.0.jsonl"
+  at_terminal "stty rows 50 cols 90; NO_COLOR=1 '$SHIM_REPORT' '$SESSION'"
+  run cat screen
+  [[ $output == *"descriptor 5"*"#0  libc.so.6+0x7b"*"#1  prog+0x1000"*"there    other[8]"*"#0  libbuild.so+0x2000"* ]]
+  at_terminal "stty rows 50 cols 110; NO_COLOR=1 '$SHIM_REPORT' '$SESSION'"
+  run cat screen
+  [[ $output == *"#0   libc.so.6+0x7b "*" libbuild.so+0x2000"* ]]
+  [ "$(tr -d '\r' <screen | wc -L)" -le 110 ]
 }
 
 @test "I3: every kind of record has words of its own" {
@@ -129,7 +142,7 @@ complains() {
 @test "I1: the summary has one line a finding: program, kind, what, path, action, both sides, count; then where" {
   full_record >"$SESSION/7.0.jsonl"
   run "$SHIM_REPORT" --summary "$SESSION"
-  [ "${lines[0]}" = "prog[7] self-lock: asked for a lock that it holds itself through another descriptor: incremental/s.lock; denied; at prog+0x1000, against libbuild.so+0x2000; x3" ]
+  [ "${lines[0]}" = "prog[7] self-lock: asked for a lock that it holds itself through another descriptor: incremental/s.lock, held by other[8]; denied; at prog+0x1000, against libbuild.so+0x2000; x3" ]
   [[ ${lines[1]} == *"records are in $SESSION"* ]]
   [ "${#lines[@]}" -eq 2 ]
 }

@@ -4,7 +4,6 @@
 #include "common/memory.h"
 #include "common/output.h"
 #include "config.h"
-#include "report/findings.h"
 #include "report/formats.h"
 #include "report/record.h"
 
@@ -181,8 +180,7 @@ static void name_sessions(const struct output *output, char **sessions) {
     fputs("; shim-report shows them in full\n", output->file);
 }
 
-static void write_report(struct findings *findings, const struct options *options,
-                         char **sessions) {
+static void write_report(struct report *report, const struct options *options, char **sessions) {
     FILE *file = stdout;
     if (options->out) {
         file = fopen(options->out, "we");
@@ -190,8 +188,8 @@ static void write_report(struct findings *findings, const struct options *option
             fail("cannot write '%s': %s", options->out, strerror(errno));
     }
     struct output output = output_on(file);
-    options->write(findings, &output);
-    if (options->is_summary && findings->count > 0)
+    options->write(report, &output);
+    if (options->is_summary && report->findings.count > 0)
         name_sessions(&output, sessions);
     bool failed = ferror(file) != 0;
     if (fclose(file) != 0 || failed)
@@ -210,21 +208,22 @@ static bool has_failed(const struct findings *findings, const struct kind_set *f
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, "");
     struct options options = read_options(argc, argv);
-    struct findings findings;
+    struct report report = {.symbols = symbols_new()};
     bool is_complete = true;
-    findings_begin(&findings, options.since);
+    findings_begin(&report.findings, options.since);
     for (char **session = argv + optind; *session; session++) {
-        char *wrong = findings_read(&findings, *session);
+        char *wrong = findings_read(&report.findings, *session);
         if (wrong) {
             complain("%s", wrong);
             free(wrong);
             is_complete = false;
         }
     }
-    findings_sort(&findings);
-    explain_losses(&findings);
-    write_report(&findings, &options, argv + optind);
-    int status = has_failed(&findings, &options.fail_on) ? options.exit_code : 0;
-    findings_end(&findings);
+    findings_sort(&report.findings);
+    explain_losses(&report.findings);
+    write_report(&report, &options, argv + optind);
+    int status = has_failed(&report.findings, &options.fail_on) ? options.exit_code : 0;
+    findings_end(&report.findings);
+    symbols_free(report.symbols);
     return is_complete ? status : EXIT_FAILED;
 }

@@ -13,6 +13,7 @@ struct output output_on(FILE *file) {
     int fd = fileno(file);
     if (fd < 0 || !isatty(fd))
         return output;
+    output.terminal = true;
     const char *no_colour = getenv("NO_COLOR");
     const char *terminal = getenv("TERM");
     output.colour = !(no_colour && *no_colour) && terminal && strcmp(terminal, "dumb") != 0;

@@ -14,6 +14,7 @@
 
 struct output {
     FILE *file;
+    bool terminal;
     bool colour; /* a terminal, and neither NO_COLOR nor TERM=dumb */
     bool utf8;   /* may carry other characters than ASCII */
     unsigned columns;

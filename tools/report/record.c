@@ -162,19 +162,32 @@ enum record_fault record_read(const char *bytes, size_t length, json_t **record)
     return RECORD_BROKEN;
 }
 
+json_t *record_text(const char *bytes) {
+    size_t length = strlen(bytes);
+    if (is_utf8(bytes, length))
+        return json_stringn(bytes, length);
+    char *repaired = repair_utf8(bytes, length, &length);
+    json_t *text = json_stringn(repaired, length);
+    free(repaired);
+    return text;
+}
+
 struct string record_string(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
     return (struct string){json_string_value(value), json_string_length(value)};
 }
 
-struct string record_basename(const json_t *object, const char *key) {
-    struct string path = record_string(object, key);
+struct string record_last_component(struct string path) {
     const char *slash = path.bytes ? memrchr(path.bytes, '/', path.length) : NULL;
     if (slash) {
         path.length -= (size_t)(slash + 1 - path.bytes);
         path.bytes = slash + 1;
     }
     return path;
+}
+
+struct string record_basename(const json_t *object, const char *key) {
+    return record_last_component(record_string(object, key));
 }
 
 bool record_number(const json_t *object, const char *key, uint64_t *value) {
