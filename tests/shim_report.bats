@@ -6,35 +6,12 @@
 
 bats_require_minimum_version 1.5.0
 load lib
+load shim_report
 
 prepare() {
   unset NO_COLOR
   export SESSION
 }
-
-# record KIND SEVERITY TIME ID [MORE]: one line; MORE are further fields, which win over the first ones
-record() {
-  printf '{"v":1,"count":1           ,"kind":"%s","severity":"%s","time":"2026-11-23T12:00:%sZ","id":"%s","pid":7,"tid":7,"thread":"t","exe":"/usr/bin/prog","action":"denied"%s}\n' \
-    "$1" "$2" "$3" "$4" "${5:+,$5}"
-}
-
-# A record with all that the library writes for a lock.
-full_record() {
-  record self-lock warning 01.5 00000000000000aa "$(tr -d '\n' <<EOF
-"count":3,
-"file":{"path":"$WORK/incremental/s.lock","dev":2049,"ino":77},
-"range":{"start":8,"len":4,"type":"write"},
-"here":{"pid":7,"tid":9,"thread":"worker","fd":5,"since":null,
- "stack":[{"module":"/lib/libc.so.6","build_id":"abcd","offset":"0x7b"},
-          {"module":"/usr/bin/prog","build_id":"ff00","offset":"0x1000"}]},
-"there":{"pid":8,"tid":8,"thread":"main","exe":"/usr/bin/other","fd":4,"since":"2026-11-23T11:00:00.000000000Z",
- "stack":[{"module":"/usr/lib/libbuild.so","build_id":"","offset":"0x2000"}]}
-EOF
-)"
-}
-
-# json PROGRAM: of the last run's array
-json() { jq -r "$1" <<<"$output"; }
 
 # at_terminal COMMAND-LINE: on a terminal of its own, which shows in the file screen
 at_terminal() { TERM=xterm script -qec "$1" /dev/null >screen 2>&1 </dev/null 3>&-; }
@@ -174,7 +151,7 @@ complains() {
 @test "I1: a wrong option is one clear message and status 2" {
   complains "session directory is missing" "$SHIM_REPORT"
   complains "unrecognized option" "$SHIM_REPORT" --frobnicate "$SESSION" || [[ $stderr == *frobnicate* ]]
-  complains "formats are: text json" "$SHIM_REPORT" --format=html "$SESSION"
+  complains "formats are: text json github junit sarif html trace" "$SHIM_REPORT" --format=pdf "$SESSION"
   complains "from 1 to 255" "$SHIM_REPORT" --exit-code=300 "$SESSION"
   complains "'self-luck' is no kind" "$SHIM_REPORT" --fail-on=self-luck "$SESSION"
   complains "a time like" "$SHIM_REPORT" --since=yesterday "$SESSION"
@@ -308,20 +285,18 @@ complains() {
   [[ $output == *18446744073709551615* ]]
 }
 
-@test "R2: nothing that a record says can drive a terminal or forge a line" {
-  local evil='\u001b[2J\u0000\n::error::forged\r\u009b1m\u202egnp\u2028\u200b\ufeff\u007f\\'
-  record "$evil" "$evil" 01 00000000000000aa "\"exe\":\"/bin/$evil\",\"action\":\"$evil\",\"detail\":\"$evil\",\"var\":\"$evil\",\"thread\":\"$evil\",\"file\":{\"path\":\"$evil\"},\"range\":{\"type\":\"$evil\"},\"here\":{\"pid\":7,\"thread\":\"$evil\",\"since\":\"$evil\",\"stack\":[{\"module\":\"$evil\",\"build_id\":\"$evil\",\"offset\":\"$evil\"}]}" >"$SESSION/7.0.jsonl"
-  printf '{"v":1,"kind":"raw","exe":"/a\x9b\xe2\x80\xae/b"}\n' >>"$SESSION/7.0.jsonl"
+@test "R2: nothing that a record says can drive a terminal or forge a line, in any format" {
+  hostile_records >"$SESSION/7.0.jsonl"
   local how
-  for how in --format=text --format=json --summary; do
-    "$SHIM_REPORT" "$how" "$SESSION" >out 2>err
-    # Control characters but the line end, C1 controls, directions and invisible characters in UTF-8.
-    run env LC_ALL=C grep -caP '[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xef\xbb\xbf' out
-    [ "$output" -eq 0 ]
-    run iconv -f UTF-8 -t UTF-8 out
-    [ "$status" -eq 0 ]
-    run grep -c '^::error' out
-    [ "$output" -eq 0 ]
+  for how in --format={text,json,github,junit,sarif,html,trace} --summary; do
+    run --separate-stderr timeout 20 "$SHIM_REPORT" "$how" -o out "$SESSION"
+    printf '%s: %s %s\n' "$how" "$status" "$stderr"
+    [ "$status:$stderr" = "0:" ]
+    shows_no_control out
+    case $how in
+      --format=html) [ "$(grep -c '</script' out):$(grep -c '<img' out)" = 2:0 ] ;;
+      --format=json | --format=junit | --format=sarif | --format=trace) [ "$(grep -c '<img\|</script' out)" -eq 0 ] ;;
+    esac
   done
 }
 

@@ -140,7 +140,7 @@ sessions() { find "$WORK" -maxdepth 1 -name 'raceshim-*'; }
   refused "from 1 to 255" --exit-code=x true
   refused "'self-luck' is no kind" --fail-on=self-lock,self-luck true
   refused "'' is no kind" --fail-on= true
-  refused "formats are: text json" --report=html true
+  refused "formats are: text json github junit sarif html trace" --report=pdf true
   refused "file's name" --report=json: true
   refused "cannot write 'none/here'" --report=json:none/here true
   refused "No such file" --rules=no-such-file true

@@ -23,7 +23,12 @@ static const char help[] =
     "Usage: shim-report [OPTION]... SESSION...\n"
     "Report what was recorded in session directories, or in single files of records.\n"
     "\n"
-    "  --format=text|json       for people (the default), or an array for programs\n"
+    "  --format=text            for people (the default)\n"
+    "  --format=json            an array for programs\n"
+    "  --format=github          annotations, and the summary of the step, for GitHub Actions\n"
+    "  --format=junit|sarif     for test servers; for code scanning\n"
+    "  --format=html            one page for a browser, with a timeline\n"
+    "  --format=trace           for Perfetto and Chrome's tracing\n"
     "  -o FILE, --out=FILE      write to FILE instead of standard output\n"
     "  --summary                one line a finding, at most a screen\n"
     "  --since=TIME             leave out what was recorded before; 2024-05-01T12:00:00Z\n"
@@ -210,7 +215,8 @@ int main(int argc, char **argv) {
     struct options options = read_options(argc, argv);
     struct report report = {.symbols = symbols_new()};
     bool is_complete = true;
-    findings_begin(&report.findings, options.since);
+    findings_begin(&report.findings, options.since,
+                   options.write == html_write || options.write == trace_write);
     for (char **session = argv + optind; *session; session++) {
         char *wrong = findings_read(&report.findings, *session);
         if (wrong) {

@@ -167,6 +167,8 @@ TEST("R2: text of others is shown without what drives a terminal or forges a lin
                 "\\xff\\xc3(\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80");
     CHECK_SHOWN("caf\xc3\xa9 \xf0\x9f\x98\x80", 0, true, "caf\xc3\xa9 \xf0\x9f\x98\x80");
     CHECK_SHOWN("caf\xc3\xa9", 0, false, "caf\\u{e9}");
+    CHECK_SHOWN("a #b ##[c] ###", 0, true, "a #b \\x23#[c] \\x23\\x23#");
+    CHECK_SHOWN("\xef\xbf\xbe\xef\xbf\xbd", 0, true, "\\u{fffe}\xef\xbf\xbd");
     CHECK_SHOWN("\xc2\x9b\xe2\x80\xae\xe2\x80\xa8\xef\xbb\xbf", 0, true,
                 "\\u{9b}\\u{202e}\\u{2028}\\u{feff}");
     CHECK_SHOWN("\xf4\x8f\xbe\x80\xf4\x8f\xbf\xbf", 0, true, "\\x80\\xff");

@@ -79,6 +79,18 @@ const struct kind *kind_find(const char *name, size_t length) {
     return NULL;
 }
 
+const struct kind *kind_at(size_t index) {
+    return &kinds[index];
+}
+
+size_t kind_index(const struct kind *kind) {
+    return (size_t)(kind - kinds);
+}
+
+const char *kind_name(const struct kind *kind) {
+    return names[kind_index(kind)];
+}
+
 const char *severity_name(enum event_severity severity) {
     return severities[severity];
 }

@@ -63,7 +63,8 @@ static bool is_unseen(unsigned character) {
            (character >= 0x2028 && character <= 0x202e) || /* line ends, embeddings */
            (character >= 0x2060 && character <= 0x206f) || /* joiners, isolates */
            character == 0xfeff || (character >= 0xfff9 && character <= 0xfffb) ||
-           (character >= 0xe0000 && character <= 0xe0fff); /* tags */
+           (character >= 0xe0000 && character <= 0xe0fff) || /* tags */
+           (character & 0xfffe) == 0xfffe;                   /* no characters, which XML forbids */
 }
 
 static void put_text(const struct output *output, const char *bytes, size_t length) {
@@ -78,6 +79,9 @@ static void put_text(const struct output *output, const char *bytes, size_t leng
             fprintf(output->file, "\\x%02x", character & 0xff);
         } else if (character == '\\') {
             fputs("\\\\", output->file);
+        } else if (character == '#' && i + 1 < length && bytes[i + 1] == '#') {
+            fputs("\\x23",
+                  output->file); /* ##[ and ##vso[ are commands, wherever in a CI job's log */
         } else if (size > 1 && (!output->utf8 || is_unseen(character))) {
             fprintf(output->file, "\\u{%x}", character);
         } else {
@@ -103,6 +107,18 @@ void output_text(const struct output *output, const char *bytes, size_t length, 
     put_text(output, bytes, head);
     fputs("...", output->file);
     put_text(output, bytes + tail, length - tail);
+}
+
+void output_again(const struct output *output, const char *text) {
+    size_t size;
+    for (; *text; text += size) {
+        unsigned character;
+        size = output->utf8 ? 1 : utf8_decode(text, strlen(text), &character);
+        if (size > 1)
+            fprintf(output->file, "\\u{%x}", character);
+        else
+            fwrite(text, 1, size = 1, output->file);
+    }
 }
 
 void output_paint(const struct output *output, enum paint paint) {

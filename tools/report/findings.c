@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-void findings_begin(struct findings *findings, uint64_t since) {
-    *findings = (struct findings){.since = since};
+void findings_begin(struct findings *findings, uint64_t since, bool keep_apart) {
+    *findings = (struct findings){.since = since, .keep_apart = keep_apart};
     lines_begin(&findings->lines);
 }
 
 void findings_end(struct findings *findings) {
     lines_end(&findings->lines);
+    waits_end(&findings->waits);
     free(findings->items);
     free(findings->slots);
 }
@@ -109,8 +110,12 @@ static void take_line(void *context, const char *bytes, struct place place) {
         break;
     }
     struct finding finding = describe(record, place);
-    if (finding.time >= findings->since)
+    if (findings->keep_apart)
+        finding.id = 0;
+    if (finding.time >= findings->since) {
         add(findings, &finding);
+        waits_add(&findings->waits, record);
+    }
     json_decref(record);
 }
 
@@ -131,6 +136,7 @@ static int compare(const void *left, const void *right) {
 }
 
 void findings_sort(struct findings *findings) {
+    waits_sort(&findings->waits);
     if (findings->count > 0)
         qsort(findings->items, findings->count, sizeof *findings->items, compare);
 }

@@ -8,6 +8,7 @@
 
 #include "../common/kinds.h"
 #include "lines.h"
+#include "waits.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -28,14 +29,17 @@ struct findings {
     size_t room;
     size_t *slots; /* a hash table of 1 + index by id and kind; its size is a power of two */
     size_t slots_size;
+    bool keep_apart; /* merge nothing */
+    struct waits waits;
     uint64_t since; /* records before this time are left out */
     size_t broken;  /* lines that are no records */
     size_t newer;   /* records of a version that is not known */
     struct place first_broken;
 };
 
-/* since: 0 for all. A record without a readable time is never left out. */
-void findings_begin(struct findings *findings, uint64_t since);
+/* since: 0 for all. A record without a readable time is never left out. keep_apart: each record is a
+ * finding of its own. */
+void findings_begin(struct findings *findings, uint64_t since, bool keep_apart);
 void findings_end(struct findings *findings);
 
 /* Adds a session directory or a file. Returns NULL, or what is wrong, for the caller to free. */

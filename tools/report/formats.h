@@ -15,6 +15,9 @@ FORMATS(FORMAT_WRITE)
 void text_write_finding(const struct output *output, struct symbols *symbols,
                         const struct finding *finding, const json_t *record);
 
+/* One finding, as in the summary, without the end of the line; for the caller to free. */
+char *summary_line(struct report *report, const struct finding *finding, const json_t *record);
+
 /* One line a finding, at most a screen, then where the records are. Nothing without findings. */
 void summary_write(struct report *report, const struct output *output);
 

@@ -68,6 +68,21 @@ void frames_read(struct frames *frames, struct symbols *symbols, const json_t *p
     frames->top = find_top(frames);
 }
 
+const struct frame *frames_own(const struct frames *frames) {
+    const struct frame *own = NULL;
+    for (size_t i = 0; i < frames->count; i++) {
+        const struct frame *frame = &frames->items[i];
+        const char *file = frame->symbol.file;
+        if (!file || frame->symbol.line == 0 || frame->is_plumbing)
+            continue;
+        if (record_relative((struct string){file, strlen(file)}).bytes != file)
+            return frame;
+        if (!own)
+            own = frame;
+    }
+    return own;
+}
+
 static bool is_same_string(struct string a, struct string b) {
     return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
 }
@@ -80,18 +95,38 @@ bool frame_is_same_function(const struct frame *a, const struct frame *b) {
     return a->has_offset == b->has_offset && a->offset == b->offset;
 }
 
+bool party_is_same(const json_t *a, const json_t *b) {
+    static const char *const keys[] = {"pid", "tid"};
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t left;
+        uint64_t right;
+        if (!record_number(a, keys[i], &left) || !record_number(b, keys[i], &right) || left == 0 ||
+            left != right)
+            return false;
+    }
+    return true;
+}
+
+static bool is_among(const struct side *sides, size_t count, const json_t *party) {
+    for (size_t i = 0; i < count; i++) {
+        if (party_is_same(sides[i].party, party))
+            return true;
+    }
+    return false;
+}
+
 size_t sides_of(const json_t *record, struct side sides[static SIDES_MAX]) {
     static const char *const names[] = {"here", "there"};
+    const json_t *edges = json_object_get(record, "edges");
     size_t count = 0;
     for (size_t i = 0; i < 2; i++) {
         const json_t *party = json_object_get(record, names[i]);
         if (json_is_object(party))
             sides[count++] = (struct side){names[i], party};
     }
-    const json_t *edges = json_object_get(record, "edges");
     for (size_t i = 0; i < json_array_size(edges) && count < SIDES_MAX; i++) {
         const json_t *party = json_array_get(edges, i);
-        if (json_is_object(party))
+        if (json_is_object(party) && !is_among(sides, count, party))
             sides[count++] = (struct side){"waits", party};
     }
     return count;

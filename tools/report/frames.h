@@ -29,6 +29,10 @@ struct frames {
 /* Valid as long as the record and the symbols are. A party without a stack has no frames. */
 void frames_read(struct frames *frames, struct symbols *symbols, const json_t *party);
 
+/* The frame to send a reader to: the first of the program's own whose source file lies in the working
+ * directory, else the first with a source file; NULL if there is none. */
+const struct frame *frames_own(const struct frames *frames);
+
 /* The last component of the frame's module. */
 struct string frame_module_name(const struct frame *frame);
 
@@ -43,7 +47,11 @@ struct side {
 
 #define SIDES_MAX 18
 
-/* here, there and the edges of a cycle, as far as the record has them. Returns how many. */
+/* here, there and those edges of a cycle that are other parties, as far as the record has them. Returns
+ * how many. */
 size_t sides_of(const json_t *record, struct side sides[static SIDES_MAX]);
+
+/* The same thread, as far as the numbers are known? */
+bool party_is_same(const json_t *a, const json_t *b);
 
 #endif

@@ -1,5 +1,6 @@
 /* For programs: an array of the records, with the fields that this version does not know too, and
  * names for the frames. ASCII only, so that it can be printed anywhere. */
+#include "fingerprint.h"
 #include "formats.h"
 #include "frames.h"
 #include "record.h"
@@ -44,12 +45,15 @@ static void add_names(struct symbols *symbols, const json_t *party) {
 
 static char *print_finding(struct report *report, const struct finding *finding) {
     struct side sides[SIDES_MAX];
+    char fingerprint[FINGERPRINT_LENGTH + 1];
     json_t *record = findings_record(&report->findings, finding);
     if (!record)
         return NULL;
     size_t count = sides_of(record, sides);
     for (size_t i = 0; i < count; i++)
         add_names(report->symbols, sides[i].party);
+    fingerprint_of(fingerprint, record, report->symbols);
+    json_object_set_new(record, "fingerprint", json_string(fingerprint));
     char *text = record_print(record);
     json_decref(record);
     return text;

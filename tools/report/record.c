@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
@@ -98,9 +99,10 @@ static size_t pair_raw_bytes(char *target, const char *bytes, size_t length) {
     return (size_t)(to - target);
 }
 
-/* jansson leaves DEL as it is, and what is markup in a page. */
+/* jansson leaves DEL as it is, what is markup in a page, and what begins a command in a CI job's log.
+ */
 char *record_print(const json_t *record) {
-    char *plain = json_dumps(record, JSON_ENSURE_ASCII | JSON_COMPACT);
+    char *plain = json_dumps(record, JSON_ENSURE_ASCII | JSON_COMPACT | JSON_ENCODE_ANY);
     if (!plain)
         return NULL;
     size_t length = strlen(plain);
@@ -114,7 +116,7 @@ char *record_print(const json_t *record) {
         if (next >= 0xdf80 && next <= 0xdfff) {
             to += sprintf(to, "\\udc%02x", next & 0xff);
             run = 12;
-        } else if (strchr("\177<>&", *at)) {
+        } else if (strchr("\177<>&", *at) || (at[0] == '#' && at[1] == '#')) {
             to += sprintf(to, "\\u%04x", *at);
         } else {
             to = mempcpy(to, at, run);
@@ -182,6 +184,19 @@ struct string record_last_component(struct string path) {
     if (slash) {
         path.length -= (size_t)(slash + 1 - path.bytes);
         path.bytes = slash + 1;
+    }
+    return path;
+}
+
+struct string record_relative(struct string path) {
+    static char here[4096];
+    if (here[0] == '\0' && !getcwd(here, sizeof here))
+        here[0] = '-'; /* the start of no path */
+    size_t length = strlen(here);
+    if (path.length > length + 1 && memcmp(path.bytes, here, length) == 0 &&
+        path.bytes[length] == '/') {
+        path.bytes += length + 1;
+        path.length -= length + 1;
     }
     return path;
 }

@@ -38,6 +38,9 @@ struct string {
 };
 struct string record_string(const json_t *object, const char *key);
 
+/* The path, relative to the working directory if it lies there. */
+struct string record_relative(struct string path);
+
 /* The last component of a path, and of the path in that field. */
 struct string record_last_component(struct string path);
 struct string record_basename(const json_t *object, const char *key);

@@ -41,26 +41,20 @@ static void show_identity(const struct output *output, const json_t *file) {
                 inode);
 }
 
-struct string show_relative(struct string path) {
-    static char here[4096];
-    if (here[0] == '\0' && !getcwd(here, sizeof here))
-        here[0] = '-'; /* the start of no path */
-    size_t length = strlen(here);
-    if (path.length > length + 1 && memcmp(path.bytes, here, length) == 0 &&
-        path.bytes[length] == '/') {
-        path.bytes += length + 1;
-        path.length -= length + 1;
-    }
-    return path;
-}
-
 void show_file(const struct output *output, const json_t *record, size_t limit) {
     const json_t *file = json_object_get(record, "file");
     struct string path = record_string(file, "path");
     if (path.length == 0)
         show_identity(output, file);
     else
-        show_string(output, show_relative(path), limit);
+        show_string(output, record_relative(path), limit);
+}
+
+void show_subject(const struct output *output, const json_t *record, size_t limit) {
+    if (json_object_get(record, "file"))
+        show_file(output, record, limit);
+    else
+        show_string(output, record_string(record, "var"), limit);
 }
 
 /* len 0: to the end of the file, however long it grows */
@@ -153,7 +147,7 @@ void show_position(const struct output *output, const struct frame *frame, size_
             show_address(output, frame);
         return;
     }
-    struct string path = show_relative((struct string){symbol->file, strlen(symbol->file)});
+    struct string path = record_relative((struct string){symbol->file, strlen(symbol->file)});
     if (limit > 0 && path.length > limit) {
         path = record_last_component(path);
         limit = NAME_LIMIT;
@@ -168,14 +162,23 @@ enum paint show_paint(enum event_severity severity) {
     return paints[severity];
 }
 
-char *show_to_string(show_part *show, const void *what, const json_t *record) {
-    char *text = NULL;
-    size_t length = 0;
-    FILE *memory = open_memstream(&text, &length);
-    if (!memory)
+void show_begin(struct printing *printing) {
+    *printing = (struct printing){.output = {.utf8 = true}};
+    printing->output.file = open_memstream(&printing->text, &printing->length);
+    if (!printing->output.file)
         must_allocate(NULL, SIZE_MAX, 1);
-    struct output output = {.file = memory, .utf8 = true};
-    show(&output, what, record);
-    fclose(memory);
-    return text;
+}
+
+char *show_end(struct printing *printing) {
+    fclose(printing->output.file);
+    return printing->text;
+}
+
+char *show_title(const json_t *record) {
+    struct printing title;
+    show_begin(&title);
+    show_string(&title.output, record_string(record, "kind"), NAME_LIMIT);
+    fputs(": ", title.output.file);
+    show_subject(&title.output, record, DETAIL_LIMIT);
+    return show_end(&title);
 }

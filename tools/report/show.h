@@ -17,12 +17,12 @@ void show_process(const struct output *output, const json_t *party, const json_t
 /* The rest of what is known of a party: thread, descriptor, since when; each behind ", ". */
 void show_party_rest(const struct output *output, const json_t *party);
 
-/* The path, relative to the working directory if it lies there. */
-struct string show_relative(struct string path);
-
 /* The file's path, relative to the working directory if it lies there; else its device and inode.
  */
 void show_file(const struct output *output, const json_t *record, size_t limit);
+
+/* The file, or the variable; nothing if the finding is about neither. */
+void show_subject(const struct output *output, const json_t *record, size_t limit);
 
 /* 8 to 11, write */
 void show_range(const struct output *output, const json_t *range);
@@ -42,9 +42,17 @@ void show_position(const struct output *output, const struct frame *frame, size_
 
 enum paint show_paint(enum event_severity severity);
 
-/* What functions of this shape print, as a string for the caller to free. It is UTF-8 without
- * control characters. */
-typedef void show_part(const struct output *output, const void *what, const json_t *record);
-char *show_to_string(show_part *show, const void *what, const json_t *record);
+/* What is printed between these two, as a string for the caller to free: UTF-8, not coloured, without
+ * control characters but the line ends that were printed. */
+struct printing {
+    struct output output;
+    char *text;
+    size_t length;
+};
+void show_begin(struct printing *printing);
+char *show_end(struct printing *printing);
+
+/* KIND: FILE, for the caller to free. */
+char *show_title(const json_t *record);
 
 #endif

@@ -78,7 +78,7 @@ static void write_what(const struct output *output, const json_t *record,
 }
 
 static void write_finding(const struct output *output, struct symbols *symbols,
-                          const json_t *record, const struct finding *finding) {
+                          const struct finding *finding, const json_t *record) {
     show_process(output, record, record);
     fputc(' ', output->file);
     output_paint(output, show_paint(finding->severity));
@@ -94,7 +94,13 @@ static void write_finding(const struct output *output, struct symbols *symbols,
     write_sides(output, record, symbols);
     if (finding->count > 1)
         fprintf(output->file, "; x%" PRIu64, finding->count);
-    fputc('\n', output->file);
+}
+
+char *summary_line(struct report *report, const struct finding *finding, const json_t *record) {
+    struct printing line;
+    show_begin(&line);
+    write_finding(&line.output, report->symbols, finding, record);
+    return show_end(&line);
 }
 
 /* Prints the line if it still fits; the first one in any case. */
@@ -110,7 +116,8 @@ static bool write_if_room(struct report *report, const struct output *output, si
     if (!memory)
         must_allocate(NULL, SIZE_MAX, 1);
     struct output measured = output_like(output, memory);
-    write_finding(&measured, report->symbols, record, finding);
+    write_finding(&measured, report->symbols, finding, record);
+    fputc('\n', memory);
     fclose(memory);
     unsigned needed = output_rows(output, line, length);
     bool fits = needed <= *rows || index == 0;
@@ -122,15 +129,26 @@ static bool write_if_room(struct report *report, const struct output *output, si
     return fits;
 }
 
+static void write_waits(const struct output *output, const struct waits *waits) {
+    char *line = waits_line(waits);
+    if (*line) {
+        fputs("raceshim: ", output->file);
+        output_again(output, line);
+        fputc('\n', output->file);
+    }
+    free(line);
+}
+
 void summary_write(struct report *report, const struct output *output) {
     const struct findings *findings = &report->findings;
     if (findings->count == 0)
         return;
     /* The last lines are for what follows, and for the shell's prompt. */
-    unsigned rows = output->rows > 8 ? output->rows - 4 : 4;
+    unsigned rows = output->rows > 10 ? output->rows - 6 : 4;
     size_t shown = 0;
     while (shown < findings->count && write_if_room(report, output, shown, &rows))
         shown++;
     if (shown < findings->count)
         fprintf(output->file, "... and %zu more\n", findings->count - shown);
+    write_waits(output, &findings->waits);
 }

@@ -164,7 +164,7 @@ static bool has_scopes(Dwarf_Die *unit) {
 static char *function_name(Dwarf_Die *unit, const Dwarf_Die *function) {
     Dwarf_Die die = *function;
     const char *name = dwarf_diename(&die);
-    if (!name)
+    if (!name || !*name)
         return NULL;
     char *full = must_print("%s", name);
     if (!has_scopes(unit))
@@ -270,7 +270,7 @@ static char *table_name(Dwfl_Module *module, Dwarf_Addr address) {
     GElf_Off offset;
     GElf_Sym entry;
     const char *name = dwfl_module_addrinfo(module, address, &offset, &entry, NULL, NULL, NULL);
-    return name && offset < entry.st_size ? must_print("%s", name) : NULL;
+    return name && *name && offset < entry.st_size ? must_print("%s", name) : NULL;
 }
 
 /* The functions round the address, from the scopes that lie in each other. Returns how many. */
