@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # $output is set by bats' run
+# shellcheck disable=SC2154 # bats sets $output and $stderr
 # Records made by hand, for the tests of shim-report.
 
 # record KIND SEVERITY TIME ID [MORE]: one line; MORE are further fields, which win over the first ones
@@ -45,4 +45,41 @@ shows_no_control() {
   ! LC_ALL=C grep -qaP '[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xef\xbb\xbf' "$1" &&
     iconv -f UTF-8 -t UTF-8 "$1" >/dev/null &&
     ! grep -qE '^[[:blank:]]*::error::forged|##\[add-path|##vso\[' "$1"
+}
+
+# build_locker OPTION...: ./locker, which locks one file through two descriptors in two functions
+build_locker() {
+  cat >locker.c <<'SOURCE'
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+static int lock(int fd) {
+    struct flock whole = {.l_type = F_WRLCK};
+    return fcntl(fd, F_SETLK, &whole);
+}
+__attribute__((noinline)) int takes_first(const char *path) {
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    return lock(fd) + fd;
+}
+__attribute__((noinline)) int takes_second(const char *path) {
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    return lock(fd) + fd;
+}
+int main(int argc, char **argv) {
+    char path[100];
+    snprintf(path, sizeof path, "%s.%d", argv[1], (int)getpid());
+    return takes_first(path) < 0 || takes_second(path) == 0;
+}
+SOURCE
+  [ -z "${INSERTED-}" ] || sed -i "3i $INSERTED" locker.c
+  gcc -g "$@" -o locker locker.c
+}
+
+# complains PATTERN CMD...: one line on stderr that contains PATTERN, and status 2
+complains() {
+  local pattern=$1
+  shift
+  run --separate-stderr "$@"
+  printf '%s\n' "$* -> $status: $stderr"
+  [ "$status" -eq 2 ] && [ "${#stderr_lines[@]}" -eq 1 ] && [[ $stderr == "shim-report: "*$pattern* ]]
 }

@@ -16,15 +16,6 @@ prepare() {
 # at_terminal COMMAND-LINE: on a terminal of its own, which shows in the file screen
 at_terminal() { TERM=xterm script -qec "$1" /dev/null >screen 2>&1 </dev/null 3>&-; }
 
-# complains PATTERN CMD...: one line on stderr that contains PATTERN, and status 2
-complains() {
-  local pattern=$1
-  shift
-  run --separate-stderr "$@"
-  printf '%s\n' "$* -> $status: $stderr"
-  [ "$status" -eq 2 ] && [ "${#stderr_lines[@]}" -eq 1 ] && [[ $stderr == "shim-report: "*$pattern* ]]
-}
-
 # ---- what is shown
 
 @test "I3: the text shows what happened, the evidence and both sides with their stacks" {

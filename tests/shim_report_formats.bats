@@ -22,34 +22,6 @@ compiler_session() {
   shimmed "$BUILD/tools/demo/compiler-session" cache >/dev/null
 }
 
-# build_locker OPTION...: ./locker, which locks one file through two descriptors in two functions
-build_locker() {
-  cat >locker.c <<'SOURCE'
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
-static int lock(int fd) {
-    struct flock whole = {.l_type = F_WRLCK};
-    return fcntl(fd, F_SETLK, &whole);
-}
-__attribute__((noinline)) int takes_first(const char *path) {
-    int fd = open(path, O_RDWR | O_CREAT, 0600);
-    return lock(fd) + fd;
-}
-__attribute__((noinline)) int takes_second(const char *path) {
-    int fd = open(path, O_RDWR | O_CREAT, 0600);
-    return lock(fd) + fd;
-}
-int main(int argc, char **argv) {
-    char path[100];
-    snprintf(path, sizeof path, "%s.%d", argv[1], (int)getpid());
-    return takes_first(path) < 0 || takes_second(path) == 0;
-}
-SOURCE
-  [ -z "${INSERTED-}" ] || sed -i "3i $INSERTED" locker.c
-  gcc -g "$@" -o locker locker.c
-}
-
 # fingerprints FILE: of a report in SARIF
 fingerprints() { jq -r '.runs[].results[].partialFingerprints[]' "$1"; }
 

@@ -151,3 +151,14 @@ json_t *findings_record(struct findings *findings, const struct finding *finding
     json_object_set_new(record, "severity", json_string(severity_name(finding->severity)));
     return record;
 }
+
+void findings_filter(struct findings *findings, findings_wanted *wanted, void *context) {
+    size_t kept = 0;
+    for (size_t i = 0; i < findings->count; i++) {
+        json_t *record = findings_record(findings, &findings->items[i]);
+        if (record && wanted(context, record))
+            findings->items[kept++] = findings->items[i];
+        json_decref(record);
+    }
+    findings->count = kept;
+}

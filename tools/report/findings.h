@@ -48,6 +48,10 @@ char *findings_read(struct findings *findings, const char *path);
 /* By severity, then by time. Call it once, after the last findings_read. */
 void findings_sort(struct findings *findings);
 
+/* Keeps those findings that are wanted, in their order. */
+typedef bool findings_wanted(void *context, const json_t *record);
+void findings_filter(struct findings *findings, findings_wanted *wanted, void *context);
+
 /* The record of a finding with its count brought up to date, for the caller to json_decref; NULL if
  * its file changed since it was read. */
 json_t *findings_record(struct findings *findings, const struct finding *finding);

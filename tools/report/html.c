@@ -13,12 +13,12 @@
 /* What a browser still shows at once; findings are sorted, so the worst are in. */
 #define EVENTS_MAX 20000u
 
-extern const char page_begin[];
-extern const char page_end[];
+/* page.html, ended by a NUL */
+extern const char page[];
 
 static const char marker[] = "@RECORDS@";
 
-struct page {
+struct page_parts {
     struct report *report;
     json_t *stacks;  /* each stack once */
     json_t *indices; /* a stack's own text to its index */
@@ -86,26 +86,27 @@ static json_t *frame_object(const struct frame *frame) {
     return object;
 }
 
-static json_t *stack_index(struct page *page, const json_t *party) {
+static json_t *stack_index(struct page_parts *parts, const json_t *party) {
     const json_t *stack = json_object_get(party, "stack");
     struct frames frames;
     char *key =
         stack ? json_dumps(stack, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
-    json_t *index = json_object_get(page->indices, key ? key : "");
+    json_t *index = json_object_get(parts->indices, key ? key : "");
     if (!index) {
         json_t *list = json_array();
-        frames_read(&frames, page->report->symbols, party);
+        frames_read(&frames, parts->report->symbols, party);
         for (size_t i = 0; i < frames.count; i++)
             json_array_append_new(list, frame_object(&frames.items[i]));
-        index = json_integer((json_int_t)json_array_size(page->stacks));
-        json_array_append_new(page->stacks, list);
-        json_object_set_new(page->indices, key ? key : "", index);
+        index = json_integer((json_int_t)json_array_size(parts->stacks));
+        json_array_append_new(parts->stacks, list);
+        json_object_set_new(parts->indices, key ? key : "", index);
     }
     free(key);
     return json_incref(index);
 }
 
-static json_t *side_object(struct page *page, const struct side *side, const json_t *record) {
+static json_t *side_object(struct page_parts *parts, const struct side *side,
+                           const json_t *record) {
     struct printing who;
     struct printing rest;
     show_begin(&who);
@@ -121,7 +122,7 @@ static json_t *side_object(struct page *page, const struct side *side, const jso
     show_end(&rest);
     json_t *object =
         json_pack("{s:s, s:s, s:s, s:o}", "name", side->name, "who", who.text, "rest",
-                  rest.length > 2 ? rest.text + 2 : "", "stack", stack_index(page, side->party));
+                  rest.length > 2 ? rest.text + 2 : "", "stack", stack_index(parts, side->party));
     free(who.text);
     free(rest.text);
     return object;
@@ -153,7 +154,7 @@ static json_t *what_of(const json_t *record, const struct kind *kind) {
     return take_string(show_end(&what));
 }
 
-static json_t *event_object(struct page *page, const struct finding *finding,
+static json_t *event_object(struct page_parts *parts, const struct finding *finding,
                             const json_t *record) {
     struct side sides[SIDES_MAX];
     struct span spans[SPANS_MAX];
@@ -162,7 +163,7 @@ static json_t *event_object(struct page *page, const struct finding *finding,
     size_t side_count = sides_of(record, sides);
     size_t span_count = timeline_of(record, finding->time, spans);
     for (size_t i = 0; i < side_count; i++)
-        json_array_append_new(side_list, side_object(page, &sides[i], record));
+        json_array_append_new(side_list, side_object(parts, &sides[i], record));
     for (size_t i = 0; i < span_count; i++)
         json_array_append_new(span_list, span_object(&spans[i], sides, side_count));
     return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:o, s:o}", "kind",
@@ -192,7 +193,7 @@ static json_t *kinds_object(void) {
 
 static void write_records(FILE *file, struct report *report) {
     struct findings *findings = &report->findings;
-    struct page page = {report, json_array(), json_object()};
+    struct page_parts parts = {report, json_array(), json_object()};
     size_t count = findings->count < EVENTS_MAX ? findings->count : EVENTS_MAX;
     const char *before = "";
     fputs("{\"events\":[", file);
@@ -201,25 +202,23 @@ static void write_records(FILE *file, struct report *report) {
         if (!record)
             continue;
         fprintf(file, "%s\n", before);
-        print(file, event_object(&page, &findings->items[i], record));
+        print(file, event_object(&parts, &findings->items[i], record));
         json_decref(record);
         before = ",";
     }
     fprintf(file, "\n],\n\"left_out\":%zu,\n\"lost\":", findings->count - count);
     print(file, take_string(waits_line(&report->findings.waits)));
     fputs(",\n\"stacks\":", file);
-    print(file, page.stacks);
+    print(file, parts.stacks);
     fputs(",\n\"kinds\":", file);
     print(file, kinds_object());
     fputs("}", file);
-    json_decref(page.indices);
+    json_decref(parts.indices);
 }
 
 void html_write(struct report *report, const struct output *output) {
-    size_t length = (size_t)(page_end - page_begin);
-    const char *at = memmem(page_begin, length, marker, sizeof marker - 1);
-    fwrite(page_begin, 1, (size_t)(at - page_begin), output->file);
+    const char *at = strstr(page, marker);
+    fwrite(page, 1, (size_t)(at - page), output->file);
     write_records(output->file, report);
-    at += sizeof marker - 1;
-    fwrite(at, 1, (size_t)(page_end - at), output->file);
+    fputs(at + sizeof marker - 1, output->file);
 }

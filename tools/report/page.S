@@ -1,8 +1,7 @@
-/* The page of the format html, as it stands in page.html. */
+/* The page of the format html, as it stands in page.html, and a NUL. */
     .section .rodata
-    .globl page_begin, page_end
-page_begin:
+    .globl page
+page:
     .incbin "tools/report/page.html"
-page_end:
     .byte 0
     .section .note.GNU-stack, "", @progbits

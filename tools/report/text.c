@@ -187,7 +187,7 @@ void text_write(struct report *report, const struct output *output) {
         text_write_finding(output, report->symbols, &findings->items[i], record);
         json_decref(record);
     }
-    if (findings->waits.all.waits > 0)
+    if (findings->count > 0 && findings->waits.all.waits > 0)
         fputc('\n', output->file);
     waits_write(output, &findings->waits);
 }
