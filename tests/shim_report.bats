@@ -347,6 +347,36 @@ at_terminal() { TERM=xterm script -qec "$1" /dev/null >screen 2>&1 </dev/null 3>
   [ "$(json '"\(length) \(map(.count) | add)"')" = "5000 40000" ]
 }
 
+# Each of its own fingerprint, so that nothing is merged.
+million_records() {
+  awk 'BEGIN { for (i = 0; i < 1000000; i++)
+    printf "{\"v\":1,\"count\":1,\"kind\":\"long-wait\",\"severity\":\"%s\",\"time\":\"2026-11-23T12:%02d:%02dZ\",\"id\":\"%016x\",\"pid\":7}\n", i == 777777 ? "error" : "warning", i / 60 % 60, i % 60, i + 1 }'
+}
+
+@test "I3: a million findings are sorted in 200 MiB, and progress is shown on a terminal only" {
+  [ -z "${RACESHIM_SANITIZED-}" ] || skip "a sanitizer maps more than any bound"
+  need script
+  million_records >"$SESSION/7.0.jsonl"
+  run --separate-stderr bash -c 'ulimit -v 204800; exec "$SHIM_REPORT" --summary "$SESSION"'
+  [ "$status:$stderr" = "0:" ]
+  [[ ${lines[0]} == "process[7] long-wait"* ]]
+  [[ $output == *"... and 99"*" more"* ]]
+  at_terminal "'$SHIM_REPORT' --format=json -o '$WORK/out' '$SESSION'"
+  grep -aqE 'shim-report: (reading|writing), +[0-9]+ %' screen
+  # It is taken away at the end.
+  tail -c 20 screen | grep -aqF $'\r\033[K'
+}
+
+@test "R4: a sparse file of a gigabyte without a line in it is one line left out" {
+  [ -z "${RACESHIM_SANITIZED-}" ] || skip "a sanitizer maps more than any bound"
+  full_record >"$SESSION/7.0.jsonl"
+  truncate -s 1G "$SESSION/8.0.jsonl"
+  run --separate-stderr bash -c 'ulimit -v 204800; exec "$SHIM_REPORT" --format=json "$SESSION"'
+  [ "$status" -eq 0 ]
+  [ "$(json length)" -eq 1 ]
+  [ "$stderr" = "shim-report: 1 line longer than 1 MiB left out" ]
+}
+
 # ---- manuals
 
 @test "I1: the manuals name every option, and are clean" {

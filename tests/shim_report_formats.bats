@@ -172,6 +172,13 @@ jsonschema.Draft7Validator(schema).validate(document)' "$@"; }
   [ "$(fingerprints report.sarif)" != "$first" ]
 }
 
+@test "I3: SARIF has as many results as GitHub takes, and says how many are left out" {
+  awk 'BEGIN { for (i = 0; i < 25002; i++) print "{\"v\":1,\"kind\":\"self-lock\",\"severity\":\"warning\"}" }' >"$SESSION/7.0.jsonl"
+  "$SHIM_REPORT" --format=sarif -o report.sarif "$SESSION"
+  [ "$(jq '.runs[0].results | length' report.sarif)" -eq 25000 ]
+  [[ $(jq -r '.runs[0].invocations[0].toolExecutionNotifications[0].message.text' report.sarif) == "2 findings"* ]]
+}
+
 # ---- the trace
 
 # wait_record: process 7 waited from 11:59:50 to 12:00:01 for what process 9 has held since 11:59:00

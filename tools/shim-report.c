@@ -6,6 +6,7 @@
 #include "config.h"
 #include "report/baseline.h"
 #include "report/formats.h"
+#include "report/progress.h"
 #include "report/record.h"
 #include "report/suppress.h"
 
@@ -217,7 +218,10 @@ static void write_report(struct report *report, const struct options *options, c
             fail("cannot write '%s': %s", options->out, strerror(errno));
     }
     struct output output = output_on(file);
+    /* On one terminal the two would mix. */
+    report->findings.work = output.terminal ? NULL : "writing";
     options->write(report, &output);
+    progress_end();
     if (options->is_summary && report->findings.count > 0)
         name_sessions(&output, sessions);
     bool failed = ferror(file) != 0;

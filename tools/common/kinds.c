@@ -95,9 +95,9 @@ const char *severity_name(enum event_severity severity) {
     return severities[severity];
 }
 
-bool severity_find(const char *name, enum event_severity *severity) {
+bool severity_find(const char *name, size_t length, enum event_severity *severity) {
     for (size_t i = 0; i < SEVERITY_COUNT; i++) {
-        if (strcmp(severities[i], name) == 0) {
+        if (strlen(severities[i]) == length && memcmp(severities[i], name, length) == 0) {
             *severity = (enum event_severity)i;
             return true;
         }

@@ -25,7 +25,7 @@ size_t kind_index(const struct kind *kind);
 const char *kind_name(const struct kind *kind);
 
 const char *severity_name(enum event_severity severity);
-bool severity_find(const char *name, enum event_severity *severity);
+bool severity_find(const char *name, size_t length, enum event_severity *severity);
 
 /* What --fail-on names. */
 struct kind_set {

@@ -27,13 +27,14 @@ struct findings {
     struct finding *items;
     size_t count;
     size_t room;
-    size_t *slots; /* a hash table of 1 + index by id and kind; its size is a power of two */
+    uint32_t *slots; /* a hash table of 1 + index by id and kind; its size is a power of two */
     size_t slots_size;
     bool keep_apart; /* merge nothing */
     struct waits waits;
-    uint64_t since; /* records before this time are left out */
-    size_t broken;  /* lines that are no records */
-    size_t newer;   /* records of a version that is not known */
+    uint64_t since;   /* records before this time are left out */
+    const char *work; /* what is shown as progress while findings are gone through; NULL: nothing */
+    size_t broken;    /* lines that are no records */
+    size_t newer;     /* records of a version that is not known */
     struct place first_broken;
 };
 

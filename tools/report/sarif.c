@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Code scanning refuses a run with more. */
+#define RESULTS_MAX 25000u
 #define SCHEMA "https://json.schemastore.org/sarif-2.1.0.json"
 
 static json_t *take_string(char *text) {
@@ -189,6 +191,19 @@ static json_t *source_root(void) {
     return root;
 }
 
+/* That the tool has run, and what it left out. */
+static json_t *invocation(size_t left_out) {
+    json_t *object = json_pack("{s:b}", "executionSuccessful", 1);
+    if (left_out > 0) {
+        char *text =
+            must_print("%zu findings, the least severe and latest, are left out", left_out);
+        json_object_set_new(object, "toolExecutionNotifications",
+                            json_pack("[{s:s, s:o}]", "level", "note", "message",
+                                      message_object(take_string(text))));
+    }
+    return object;
+}
+
 /* Prints the value and drops it. */
 static void print(FILE *file, json_t *value) {
     char *text = record_print(value);
@@ -199,6 +214,7 @@ static void print(FILE *file, json_t *value) {
 
 void sarif_write(struct report *report, const struct output *output) {
     struct findings *findings = &report->findings;
+    size_t count = findings->count < RESULTS_MAX ? findings->count : RESULTS_MAX;
     const char *before = "";
     fputs("{\"version\":\"2.1.0\",\"$schema\":\"" SCHEMA "\",\"runs\":[{\n\"tool\":{\"driver\":",
           output->file);
@@ -206,7 +222,7 @@ void sarif_write(struct report *report, const struct output *output) {
     fputs("},\n\"columnKind\":\"unicodeCodePoints\",\n\"originalUriBaseIds\":", output->file);
     print(output->file, source_root());
     fputs(",\n\"results\":[", output->file);
-    for (size_t i = 0; i < findings->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         json_t *record = findings_record(findings, &findings->items[i]);
         if (!record)
             continue;
@@ -215,5 +231,7 @@ void sarif_write(struct report *report, const struct output *output) {
         json_decref(record);
         before = ",";
     }
-    fputs("\n]}]}\n", output->file);
+    fputs("\n],\n\"invocations\":[", output->file);
+    print(output->file, invocation(findings->count - count));
+    fputs("]}]}\n", output->file);
 }

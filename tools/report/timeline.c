@@ -4,19 +4,22 @@
 #include <string.h>
 
 static bool has_word(struct string string, const char *const *words) {
-    for (; *words; words++) {
-        if (string.bytes && strcmp(string.bytes, *words) == 0)
+    for (; string.bytes && *words; words++) {
+        if (string.length == strlen(*words) && memcmp(string.bytes, *words, string.length) == 0)
             return true;
     }
     return false;
 }
 
-static bool is_wait(const json_t *record) {
+bool timeline_is_wait(struct string kind, struct string action) {
     static const char *const kinds[] = {"long-wait",     "lock-timeout",  "deadlock",
                                         "ancestor-wait", "self-deadlock", NULL};
     static const char *const actions[] = {"waited", NULL};
-    return has_word(record_string(record, "kind"), kinds) ||
-           has_word(record_string(record, "action"), actions);
+    return has_word(kind, kinds) || has_word(action, actions);
+}
+
+static bool is_wait(const json_t *record) {
+    return timeline_is_wait(record_string(record, "kind"), record_string(record, "action"));
 }
 
 static bool since_of(const json_t *party, uint64_t *ns) {

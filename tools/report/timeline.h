@@ -27,6 +27,9 @@ struct span {
  * record's. */
 size_t timeline_of(const json_t *record, uint64_t time, struct span spans[static SPANS_MAX]);
 
+/* Does a record of this kind and action tell of a wait? */
+bool timeline_is_wait(struct string kind, struct string action);
+
 /* "holds", "waits for", "asks for" */
 const char *span_word(enum span_type type);
 
