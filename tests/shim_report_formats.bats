@@ -179,6 +179,23 @@ jsonschema.Draft7Validator(schema).validate(document)' "$@"; }
   [[ $(jq -r '.runs[0].invocations[0].toolExecutionNotifications[0].message.text' report.sarif) == "2 findings"* ]]
 }
 
+# same_finding PATH PATH: have records of these paths one fingerprint?
+same_finding() {
+  record self-lock warning 01 '' "\"file\":{\"path\":\"$1\"}" >"$SESSION/7.0.jsonl"
+  record self-lock warning 02 '' "\"file\":{\"path\":\"$2\"}" >>"$SESSION/7.0.jsonl"
+  [ "$("$SHIM_REPORT" --format=json "$SESSION" | jq '[.[].fingerprint] | unique | length')" -eq 1 ]
+}
+
+@test "I3: a fingerprint knows a file by its name, without directories, numbers and random letters" {
+  same_finding /a/b/Cargo.lock /c/Cargo.lock
+  same_finding /t/s-41c3-working.lock /t/s-9-working.lock
+  same_finding /t/tmp.aBcDeFgHiJ /u/tmp.xYzAbCdEfG
+  run same_finding /a/Cargo.lock /a/index.lock
+  [ "$status" -eq 1 ]
+  run same_finding /a/data.db /a/data.journal
+  [ "$status" -eq 1 ]
+}
+
 # ---- the trace
 
 # wait_record: process 7 waited from 11:59:50 to 12:00:01 for what process 9 has held since 11:59:00
@@ -213,6 +230,14 @@ wait_record() {
 }
 
 # ---- time lost
+
+@test "I1: the summary tells who held the lock, and how long the wait was" {
+  wait_record >"$SESSION/7.0.jsonl"
+  wait_record | sed 's/long-wait/lock-timeout/; s/"waited"/"refused"/' >>"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" --summary "$SESSION"
+  [ "${lines[0]}" = "prog[7] long-wait: waited long for a lock: /w/l, held by h[9]; waited 11.0 s" ]
+  [ "${lines[1]}" = "prog[7] lock-timeout: gave up waiting for a lock: /w/l, held by h[9]; refused after 11.0 s" ]
+}
 
 @test "I3: the time lost in waits is counted by file and by holder, for every record" {
   wait_record >"$SESSION/7.0.jsonl"

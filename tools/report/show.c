@@ -2,6 +2,7 @@
 #include "show.h"
 
 #include "../common/memory.h"
+#include "timeline.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -102,6 +103,13 @@ void show_what(const struct output *output, const json_t *record, const struct k
         fputs("found something that this version does not know", output->file);
 }
 
+/* What came at once is no wait. */
+static void show_waited(const struct output *output, const json_t *record, const char *before) {
+    uint64_t ns = timeline_waited(record);
+    if (ns >= 100000000)
+        fprintf(output->file, "%s %.1f s", before, (double)ns / 1e9);
+}
+
 void show_action(const struct output *output, const json_t *record) {
     static const struct {
         const char *action;
@@ -116,6 +124,7 @@ void show_action(const struct output *output, const json_t *record) {
     for (size_t i = 0; action.bytes && i < sizeof table / sizeof *table; i++) {
         if (strcmp(action.bytes, table[i].action) == 0) {
             fputs(table[i].words, output->file);
+            show_waited(output, record, strcmp(action.bytes, "waited") == 0 ? "" : " after");
             return;
         }
     }
