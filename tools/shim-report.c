@@ -254,8 +254,11 @@ static bool read_sessions(struct report *report, char **sessions) {
 }
 
 static void stop_if(char *wrong) {
-    if (wrong)
-        fail("%s", wrong);
+    if (!wrong)
+        return;
+    complain("%s", wrong);
+    free(wrong);
+    exit(EXIT_FAILED);
 }
 
 /* What --suppress and --baseline leave of the findings. */
