@@ -67,10 +67,24 @@ static bool is_unseen(unsigned character) {
            (character & 0xfffe) == 0xfffe;                   /* no characters, which XML forbids */
 }
 
+/* The bytes at the start that are shown as they are, wherever they stand. */
+static size_t plain_length(const char *bytes, size_t length) {
+    size_t plain = 0;
+    while (plain < length && bytes[plain] >= 0x20 && bytes[plain] < 0x7f && bytes[plain] != '\\' &&
+           bytes[plain] != '#')
+        plain++;
+    return plain;
+}
+
 static void put_text(const struct output *output, const char *bytes, size_t length) {
     size_t size;
     for (size_t i = 0; i < length; i += size) {
         unsigned character = 0;
+        size = plain_length(bytes + i, length - i);
+        if (size > 0) {
+            fwrite(bytes + i, 1, size, output->file);
+            continue;
+        }
         size = utf8_decode(bytes + i, length - i, &character);
         if (size == 0) {
             fprintf(output->file, "\\x%02x", (unsigned char)bytes[i]);

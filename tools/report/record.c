@@ -111,6 +111,11 @@ char *record_print(const json_t *record) {
     char *to = text;
     size_t run;
     for (const char *at = plain; at < end; at += run) {
+        run = strcspn(at, "\\\177<>&#");
+        to = mempcpy(to, at, run);
+        at += run;
+        if (at == end)
+            break;
         int next = unicode_escape(at, end) == 0xdbff ? unicode_escape(at + 6, end) : -1;
         run = *at == '\\' && end - at > 1 ? 2 : 1;
         if (next >= 0xdf80 && next <= 0xdfff) {
@@ -143,7 +148,8 @@ enum record_fault record_read(const char *bytes, size_t length, json_t **record)
     char *paired = NULL;
     if (!is_utf8(bytes, length))
         bytes = repaired = repair_utf8(bytes, length, &length);
-    if (memmem(bytes, length, "\\ud", 3) || memmem(bytes, length, "\\uD", 3)) {
+    if (memchr(bytes, '\\', length) &&
+        (memmem(bytes, length, "\\ud", 3) || memmem(bytes, length, "\\uD", 3))) {
         paired = must_allocate(NULL, length + 1, 2);
         length = pair_raw_bytes(paired, bytes, length);
         bytes = paired;
