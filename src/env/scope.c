@@ -19,9 +19,8 @@ const struct write *scope_hidden(const struct scope *scope, const struct variabl
     const struct write *newest = variable->writes;
     if (!newest)
         return NULL;
-    const struct scope *maker = rule_maker(newest);
     bool seen = names_kept_apart(variable) ? contenders_see(scope, variable, newest)
-                                           : !maker || !maker->lives || rule_heard(scope, newest);
+                                           : rule_heard(scope, newest);
     return seen ? NULL : newest;
 }
 
