@@ -1,6 +1,7 @@
 # What the tests of the environment share. Their programs are scripts for tests/probes/env_actors.
 #
-#   in_mode MODE CMD...          env=MODE; MODE may be bare, and scoped+rules means: with the rules file of write_rules
+#   in_mode MODE CMD...          env=MODE; MODE may be bare, and scoped+rules means: with the rules file of write_rules;
+#                                nothing is recorded where $without_records is set
 #   agrees MODES <<LINES         the script gets these answers bare and in each of the modes
 #   differs MODES <<LINES        ... and another one bare where a line says so
 #
@@ -29,7 +30,13 @@ in_mode() {
     write_rules
     rules="rules=$WORK/rules"
   fi
-  with_settings "locks=repair env=${mode%+rules} $rules ${EXTRA_SETTINGS-}" "$@"
+  local settings="locks=repair env=${mode%+rules} $rules ${EXTRA_SETTINGS-}"
+  if [ -n "${without_records-}" ]; then
+    # shellcheck disable=SC2086 # the prefix is a list of words
+    env LD_PRELOAD="$LIBRARY" RACESHIM="$settings" ${RACESHIM_TEST_PREFIX-} "$@"
+  else
+    with_settings "$settings" "$@"
+  fi
 }
 
 # The model's options for a mode.

@@ -3,16 +3,14 @@
  * There is one log of all writes, and what a thread sees is looked up in it anew each time: nothing is cached, kept up
  * to date or made fast. The steps are the lines of environment_actors.h.
  *
- *   A scope has heard of a write if a thread of it made it, if the scope that started it had heard of it then, or if it
- *   was told of it: by a scope that ended and was started by it, or by one of whose threads it joined one.
- *   Two scopes contend from the moment when one writes a value to a name, and the other lives, and what it last wrote to
- *   that name is another value that the writer has not heard of.
- *   Who is started by a contender is within its scope: it contends with whomever that one contends with, then and
- *   later. So when two contend, all within the one do with all within the other, from the outermost scopes that hold one of
- *   the two alone.
- *   A scope sees the last write to a name that it has heard of, or whose maker it never contended with, or whose maker
- *   has ended, unless it has heard of one to that name whose maker contended with that maker.
- *   What is written while no other thread lives is what was there before all.
+ *   A thread has heard of a write if it made it, if the thread that started it had heard of it then, or if it was told of
+ *   it: by a thread that it joined, and by one that ends and was started by it, or by one that it started and is gone.
+ *   Two threads contend from the moment when one writes a value to a name, and the other lives, and what that one last
+ *   wrote to the name is another value that the writer has not heard of. With them contend those on their sides: a thread
+ *   that was started by a contender is within its starter, and on its side. It begins with what its starter sees.
+ *   A thread sees the last write to a name that it has heard of, or whose maker it never contended with, or whose maker is
+ *   gone, if it has heard of none to that name by somebody who contended with the maker.
+ *   What was written before a thread is alone and sees what `environ` has, or by that thread then, counts no more.
  */
 #ifndef ENVIRONMENT_MODEL_H
 #define ENVIRONMENT_MODEL_H
@@ -38,7 +36,6 @@ static const char *const model_names[] = {"AA",       "BB",        "CC",        
 #define MODEL_OWN_NAMES 8
 
 struct model_write {
-    bool is_old; /* it was made, or all was as everyone sees it, while no other thread lived */
     int name;
     const char *value; /* NULL: removed */
     int maker;         /* a scope */
@@ -54,7 +51,9 @@ struct model_layer {
 
 struct model_thread {
     bool has_been, is_live, is_joinable, started_inside;
-    int scope, layer;       /* the innermost, or NOBODY */
+    int starter, within;    /* NOBODY: was started while its starter was at peace */
+    int layer;              /* the innermost, or NOBODY */
+    unsigned contended;     /* threads whose writes it does not see unless it hears of them */
     int depth, entered[10]; /* scopes of raceshim.h, innermost last */
     bool is_jumped[10];     /* out of the function that entered it */
 };
@@ -63,15 +62,11 @@ struct model {
     enum model_mode mode;
     bool has_rules;
     const char *environ_value[MODEL_NAMES];
-    int write_count, scope_count, layer_count, contentions;
+    const char *base[MODEL_NAMES]; /* before all writes */
+    int write_count, layer_count, contentions;
     struct model_write writes[MODEL_WRITES];
     struct model_layer layers[MODEL_LAYERS];
     struct model_thread threads[MODEL_THREADS];
-    int parent[MODEL_THREADS]; /* of scopes */
-    int within
-        [MODEL_THREADS]; /* of scopes: whoever started it while contending, and lives; or NOBODY */
-    unsigned contended
-        [MODEL_THREADS]; /* of scopes, a set of scopes: whose writes they do not see unless they hear of them */
 };
 
 static inline int model_name(const char *text) {
@@ -101,135 +96,127 @@ static inline const char *kept(const char *text) {
 
 /* ---- scopes ---- */
 
-static inline bool is_live_scope(const struct model *model, int scope) {
-    for (int t = 0; t < MODEL_THREADS; t++)
-        if (model->threads[t].is_live && model->threads[t].scope == scope)
-            return true;
-    return false;
-}
-
-static inline bool has_heard(const struct model *model, int scope, int w) {
-    return model->writes[w].heard >> scope & 1;
-}
-
-static inline bool knows_other(const struct model *model, int scope, int w) {
-    for (int other = 0; other < model->write_count; other++)
-        if (!model->writes[other].is_old && model->writes[other].name == model->writes[w].name &&
-            has_heard(model, scope, other) &&
-            (model->contended[model->writes[w].maker] >> model->writes[other].maker & 1))
-            return true;
-    return false;
-}
-
-static inline bool may_see(const struct model *model, int scope, int w) {
-    int maker = model->writes[w].maker;
-    return has_heard(model, scope, w) || !(model->contended[scope] >> maker & 1) ||
-           (!is_live_scope(model, maker) && !knows_other(model, scope, w));
-}
-
-/* The last write to the name that the scope sees, or that it made; -1: none. */
-static inline int last_seen(const struct model *model, int scope, int name) {
-    int w = model->write_count - 1;
-    while (w >= 0 && (model->writes[w].name != name || !may_see(model, scope, w)))
-        w--;
-    return w;
-}
-
-static inline int last_made(const struct model *model, int scope, int name) {
-    int w = model->write_count - 1;
-    while (w >= 0 && (model->writes[w].name != name || model->writes[w].maker != scope))
-        w--;
-    return w;
-}
-
-static inline bool is_within(const struct model *model, int scope, int outer) {
-    int s = model->within[scope];
-    while (s != NOBODY && s != outer)
-        s = model->within[s];
-    return s != NOBODY;
-}
-
-/* The outermost scope round `scope` that does not hold the other one too. */
-static inline int side_of(const struct model *model, int scope, int other) {
-    int side = scope;
-    for (int s = model->within[scope]; s != NOBODY && s != other && !is_within(model, other, s);
-         s = model->within[s])
-        side = s;
-    return side;
-}
-
-/* A side that holds the other one stands alone. */
-static inline bool is_on_side(const struct model *model, int scope, int side, int other) {
-    return is_live_scope(model, scope) &&
-           (scope == side || (is_within(model, scope, side) && !is_within(model, other, side)));
-}
-
-static inline void contend(struct model *model, int a, int b) {
-    int side_a = side_of(model, a, b), side_b = side_of(model, b, a);
-    if (model->contended[a] >> b & 1)
-        return;
-    model->contentions++;
-    for (int x = 0; x < model->scope_count; x++)
-        for (int y = 0; y < model->scope_count; y++)
-            if (is_on_side(model, x, side_a, side_b) && is_on_side(model, y, side_b, side_a)) {
-                model->contended[x] |= 1U << y;
-                model->contended[y] |= 1U << x;
-            }
-}
-
-/* Who lives and has last written another value to the name, unheard of by the writer, contends with him. */
-static inline void meet_the_living(struct model *model, int writer, int name, const char *value) {
-    for (int s = 0; s < model->scope_count; s++) {
-        int theirs = last_made(model, s, name);
-        if (s != writer && theirs >= 0 && is_live_scope(model, s) &&
-            !same_value(model->writes[theirs].value, value) && !has_heard(model, writer, theirs))
-            contend(model, s, writer);
-    }
-}
-
-/* Does it contend with a living scope, or still see something else than `environ`? */
-static inline bool is_contender(const struct model *model, int scope) {
-    for (int s = 0; s < model->scope_count; s++)
-        if ((model->contended[scope] >> s & 1) && is_live_scope(model, s))
-            return true;
-    for (int w = 0; w < model->write_count; w++)
-        if (last_seen(model, scope, model->writes[w].name) < w)
-            return true;
-    return false;
-}
-
-static inline int count_living(const struct model *model) {
+static inline int live_count(const struct model *model) {
     int count = 0;
     for (int t = 0; t < MODEL_THREADS; t++)
         count += model->threads[t].is_live;
     return count;
 }
 
-/* Once the only thread sees what `environ` has, who wrote it does not matter. */
-static inline void forget_if_alone(struct model *model) {
-    for (int t = 0; t < MODEL_THREADS && count_living(model) == 1; t++)
-        if (model->threads[t].is_live && !is_contender(model, model->threads[t].scope))
-            for (int w = 0; w < model->write_count; w++)
-                model->writes[w].is_old = true;
+static inline bool has_heard(const struct model *model, int t, int w) {
+    return model->writes[w].heard >> t & 1;
 }
 
-/* One scope hears of all that another knows. */
+static inline bool have_contended(const struct model *model, int t, int other) {
+    return model->threads[t].contended >> other & 1;
+}
+
+static inline bool has_its_own(const struct model *model, int t, int name, int enemy) {
+    for (int w = 0; w < model->write_count; w++)
+        if (model->writes[w].name == name && has_heard(model, t, w) &&
+            have_contended(model, model->writes[w].maker, enemy))
+            return true;
+    return false;
+}
+
+static inline bool may_see(const struct model *model, int t, int w) {
+    int maker = model->writes[w].maker;
+    return has_heard(model, t, w) || !have_contended(model, t, maker) ||
+           (!model->threads[maker].is_live && !has_its_own(model, t, model->writes[w].name, maker));
+}
+
+/* The last write to the name that the thread sees, or that it made; -1: none. */
+static inline int last_seen(const struct model *model, int t, int name) {
+    int w = model->write_count - 1;
+    while (w >= 0 && (model->writes[w].name != name || !may_see(model, t, w)))
+        w--;
+    return w;
+}
+
+static inline int last_made(const struct model *model, int t, int name) {
+    int w = model->write_count - 1;
+    while (w >= 0 && (model->writes[w].name != name || model->writes[w].maker != t))
+        w--;
+    return w;
+}
+
+/* The next living thread outwards. */
+static inline int around(const struct model *model, int t) {
+    do
+        t = model->threads[t].within;
+    while (t != NOBODY && !model->threads[t].is_live);
+    return t;
+}
+
+static inline bool is_within(const struct model *model, int t, int outer) {
+    while (t != NOBODY && t != outer)
+        t = around(model, t);
+    return t == outer;
+}
+
+/* The outermost that t is within and the other is not. */
+static inline int side_of(const struct model *model, int t, int other) {
+    for (int outer = around(model, t); outer != NOBODY; outer = around(model, outer))
+        if (!is_within(model, other, outer))
+            t = outer;
+    return t;
+}
+
+/* The side itself and who is within it; but where the other side is within it too, it stands alone. */
+static inline bool is_on_side(const struct model *model, int t, int side, int other_side) {
+    return t == side || (model->threads[t].is_live && is_within(model, t, side) &&
+                         !is_within(model, other_side, side));
+}
+
+static inline void contend(struct model *model, int a, int b) {
+    int side_a = side_of(model, a, b), side_b = side_of(model, b, a);
+    for (int x = 0; x < MODEL_THREADS; x++)
+        for (int y = 0; y < MODEL_THREADS; y++)
+            if (is_on_side(model, x, side_a, side_b) && is_on_side(model, y, side_b, side_a)) {
+                model->contentions += !have_contended(model, x, y);
+                model->threads[x].contended |= 1U << y;
+                model->threads[y].contended |= 1U << x;
+            }
+}
+
+/* Who lives and has last written another value to the name, unheard of by the writer, contends with him. */
+static inline void meet_the_living(struct model *model, int writer, int name, const char *value) {
+    for (int t = 0; t < MODEL_THREADS; t++) {
+        int theirs = last_made(model, t, name);
+        if (t != writer && theirs >= 0 && model->threads[t].is_live &&
+            !same_value(model->writes[theirs].value, value) && !has_heard(model, writer, theirs))
+            contend(model, writer, t);
+    }
+}
+
+/* Does it contend with somebody who lives, or still see something else than `environ`? */
+static inline bool is_contender(const struct model *model, int t) {
+    for (int other = 0; other < MODEL_THREADS; other++)
+        if (have_contended(model, t, other) && model->threads[other].is_live)
+            return true;
+    for (int w = 0; w < model->write_count; w++)
+        if (last_seen(model, t, model->writes[w].name) < w)
+            return true;
+    return false;
+}
+
+/* One thread hears of all that another has heard of. */
 static inline void tell_all(struct model *model, int from, int to) {
     for (int w = 0; w < model->write_count; w++)
         if (has_heard(model, from, w))
             model->writes[w].heard |= 1U << to;
 }
 
-static inline void end_scope(struct model *model, int scope) {
-    int heir = model->parent[scope];
-    while (heir != NOBODY && !is_live_scope(model, heir))
-        heir = model->parent[heir];
-    if (heir != NOBODY)
-        tell_all(model, scope, heir);
-    for (int s = 0; s < model->scope_count; s++)
-        if (model->within[s] == scope)
-            model->within[s] = model->within[scope];
-    model->within[scope] = NOBODY;
+static inline void forget_if_alone(struct model *model) {
+    for (int t = 0; t < MODEL_THREADS; t++)
+        if (live_count(model) > 1 || (model->threads[t].is_live && is_contender(model, t)))
+            return;
+    memcpy(model->base, model->environ_value, sizeof model->base);
+    model->write_count = 0;
+    for (int t = 0; t < MODEL_THREADS; t++) {
+        model->threads[t].contended = 0;
+        model->threads[t].within = NOBODY;
+    }
 }
 
 /* ---- names and layers ---- */
@@ -259,8 +246,8 @@ static inline const char *view(const struct model *model, int t, int name) {
     for (int layer = thread->layer; layer != NOBODY; layer = model->layers[layer].below)
         if (model->layers[layer].has[name])
             return model->layers[layer].value[name];
-    int w = last_seen(model, thread->scope, name);
-    return w < 0 ? NULL : model->writes[w].value;
+    int w = last_seen(model, t, name);
+    return w < 0 ? model->base[name] : model->writes[w].value;
 }
 
 static inline int new_layer(struct model *model, int t) {
@@ -289,9 +276,9 @@ static inline void write_to(struct model *model, int t, int name, const char *va
         return;
     if (model->write_count == MODEL_WRITES)
         exit(2);
-    meet_the_living(model, thread->scope, name, value);
-    model->writes[model->write_count++] = (struct model_write){
-        .name = name, .value = value, .maker = thread->scope, .heard = 1U << thread->scope};
+    meet_the_living(model, t, name, value);
+    model->writes[model->write_count++] =
+        (struct model_write){.name = name, .value = value, .maker = t, .heard = 1U << t};
     forget_if_alone(model);
 }
 
@@ -302,11 +289,9 @@ static inline void model_begin(struct model *model, enum model_mode mode, bool h
     model->mode = mode;
     model->has_rules = has_rules;
     for (int t = 0; t < MODEL_THREADS; t++)
-        model->threads[t].layer = NOBODY;
+        model->threads[t].layer = model->threads[t].starter = model->threads[t].within = NOBODY;
     model->threads[0].has_been = model->threads[0].is_live = true;
     model->threads[0].is_joinable = true;
-    model->parent[0] = model->within[0] = NOBODY;
-    model->scope_count = 1;
 }
 
 static inline void model_start(struct model *model, int t, const char *verb, int other) {
@@ -316,23 +301,24 @@ static inline void model_start(struct model *model, int t, const char *verb, int
     started->is_joinable = strcmp(verb, "start-detached") != 0;
     started->layer = starter->layer;
     started->started_inside = starter->started_inside || starter->depth > 0;
-    int scope = started->scope = model->scope_count++;
-    model->parent[scope] = starter->scope;
-    model->within[scope] = NOBODY;
-    tell_all(model, starter->scope, scope);
-    if (!is_contender(model, starter->scope))
+    started->starter = t;
+    tell_all(model, t, other);
+    if (!is_contender(model, t))
         return;
-    model->within[scope] = starter->scope;
-    model->contended[scope] = model->contended[starter->scope];
-    for (int s = 0; s < scope; s++)
-        if (model->contended[scope] >> s & 1)
-            model->contended[s] |= 1U << scope;
+    started->within = t;
+    started->contended = starter->contended;
+    for (int enemy = 0; enemy < MODEL_THREADS; enemy++)
+        if (have_contended(model, other, enemy))
+            model->threads[enemy].contended |= 1U << other;
 }
 
 static inline void model_end(struct model *model, int t) {
+    int heir = model->threads[t].starter;
     model->threads[t].is_live = false;
-    if (!is_live_scope(model, model->threads[t].scope))
-        end_scope(model, model->threads[t].scope);
+    while (heir != NOBODY && !model->threads[heir].is_live)
+        heir = model->threads[heir].starter;
+    if (heir != NOBODY)
+        tell_all(model, t, heir);
     forget_if_alone(model);
 }
 
@@ -340,7 +326,7 @@ static inline const char *model_join(struct model *model, int t, const char *ver
     if (model->threads[other].is_live)
         return strcmp(verb, "timedjoin") == 0 ? "ETIMEDOUT" : "EBUSY";
     model->threads[other].is_joinable = false;
-    tell_all(model, model->threads[other].scope, model->threads[t].scope);
+    tell_all(model, other, t);
     return "ok";
 }
 

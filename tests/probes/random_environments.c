@@ -50,13 +50,6 @@ static const char *pick_value(void) {
 
 /* ---- drawing a program ---- */
 
-static int live_count(const struct model *plan) {
-    int count = 0;
-    for (int t = 0; t < MODEL_THREADS; t++)
-        count += plan->threads[t].is_live;
-    return count;
-}
-
 /* May the step be done at this point of a program? */
 static bool is_possible(const struct model *plan, const char *line) {
     struct words words;
@@ -98,7 +91,7 @@ static void draw_write(char *line, size_t size, char actor) {
 static void draw_observation(char *line, size_t size, char actor) {
     static const char *const verbs[] = {"get",    "get",  "get",       "get",       "get-secure",
                                         "direct", "fork", "fork-exec", "vfork-exec"};
-    unsigned which = pick(60);
+    unsigned which = pick(90);
     if (which == 0)
         snprintf(line, size, "%c popen" ALL_NAMES, actor);
     else if (which < 4)
@@ -181,8 +174,8 @@ static void begin_process(void) {
     must(child != -1, "fork");
     if (child == 0) {
         stage->pid = getpid();
-        for (int name = 0; name < MODEL_NAMES; name++)
-            unsetenv(model_names[name]);
+        /* The model knows of no other names. */
+        clearenv();
         act(&stage->actors[0]);
     }
     while (atomic_load(&stage->actors[0].state) == ABSENT)
