@@ -7,7 +7,7 @@
  * a program may bring its own getenv. Everything else is made at its first need, the real calls'
  * addresses too, so that a program which never locks pays for nothing.
  *
- * There is no destructor: calls that come after it must still be answered.
+ * The destructor ends nothing: calls that come after it must still be answered.
  */
 #include "base/real.h"
 #include "base/rules.h"
@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "env/array.h"
 #include "env/follow.h"
+#include "env/tell.h"
 #include "env/thread.h"
 #include "lock/findings.h"
 #include "lock/handover.h"
@@ -132,4 +133,8 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envp
         read_rules();
     if (handed_over)
         handover_adopt(handed_over);
+}
+
+__attribute__((destructor)) static void unload(void) {
+    tell_counts();
 }

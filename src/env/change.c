@@ -36,14 +36,13 @@ static bool is_shared(void) {
     return thread_has_company() || atomic_load_explicit(&view_attention, memory_order_relaxed) != 0;
 }
 
-/* Does it matter which thread writes? */
+/* Does it matter which thread writes? One that is not known yet is not alone. */
 static bool is_between_threads(void) {
     if (is_shared())
         return true;
     const struct env_thread *thread = thread_known();
-    return thread &&
-           (atomic_load_explicit(&thread->layer, memory_order_relaxed) != NULL ||
-            (!thread_is_initial(thread) && (settings.env_mode == ENV_PRIVATE || rules.count != 0)));
+    return !thread || atomic_load_explicit(&thread->layer, memory_order_relaxed) != NULL ||
+           (!thread_is_initial(thread) && (settings.env_mode == ENV_PRIVATE || rules.count != 0));
 }
 
 static stack_id stack_of(const struct caller *caller) {
@@ -70,6 +69,8 @@ static bool change_array(struct change *change) {
 /* ---- Between threads ---- */
 
 static bool goes_to_layer(const struct env_thread *thread, const struct variable *variable) {
+    if (!thread->scope)
+        return false;
     switch (variable->treatment) {
     case ENV_RULE_PRIVATE:
         if (!thread_is_initial(thread))
@@ -124,29 +125,35 @@ static bool write_for(struct env_thread *thread, struct variable *variable, char
                                            : write_to_array(thread, variable, entry, stack);
 }
 
-static bool change_view(struct change *change) {
-    struct env_thread *thread = thread_here();
+static bool change_view(struct change *change, struct env_thread *thread, struct tell_site *site) {
     struct variable *variable = names_make(change->name, change->length);
-    if (!thread || !variable)
+    if (!thread || !variable) {
+        tell_degraded(TELL_NO_MEMORY, NULL);
         return change_array(change);
+    }
     bool removal = !change->value && !change->entry;
     if (!removal && !change->overwrite && view_find(change->name, change->length, NULL))
         return true;
-    return (removal || make_entry(change)) &&
-           write_for(thread, variable, change->entry, change->stack);
+    if (!removal && !make_entry(change))
+        return false;
+    bool done = write_for(thread, variable, change->entry, change->stack);
+    if (done && thread_has_company())
+        *site = tell_count_write(variable->name, change->entry, change->stack);
+    return done;
 }
 
 static int apply(struct change *change, const struct caller *caller) {
     bool between = is_between_threads();
+    struct env_thread *thread = between ? thread_here() : NULL;
+    struct tell_site site = {.times = 0};
     if (between)
         change->stack = stack_of(caller);
     if (!env_lock())
         return -ENOMEM;
-    bool done = between ? change_view(change) : change_array(change);
+    bool done = between ? change_view(change, thread, &site) : change_array(change);
     view_forget_fork(change->name, change->length);
     env_unlock();
-    if (between && thread_has_company())
-        tell_unsafe_write(change->name, change->length, change->entry, change->stack);
+    tell_unsafe_write(&site);
     return done ? 0 : -ENOMEM;
 }
 
@@ -174,7 +181,7 @@ int change_unset(const char *name, const struct caller *caller) {
     return apply(&change, caller);
 }
 
-/* ---- clearenv: the removal of everything that the thread sees ---- */
+/* ---- clearenv: the removal of every name that is in `environ` or in what the thread sees ---- */
 
 /* What the thread sees, be it in `environ` or not. A removal may begin a contention, and bring back what was there before
  * the other's writes; each variable is removed once at most, so there is an end. */
@@ -208,8 +215,7 @@ static bool clear_array(struct env_thread *thread, stack_id stack, bool *left) {
     return true;
 }
 
-static bool clear_view(stack_id stack) {
-    struct env_thread *thread = thread_here();
+static bool clear_view(struct env_thread *thread, stack_id stack) {
     bool left;
     if (!thread) {
         array_clear();
@@ -224,16 +230,20 @@ static bool clear_view(stack_id stack) {
 
 int change_clear(const struct caller *caller) {
     bool between = is_between_threads();
+    struct env_thread *thread = between ? thread_here() : NULL;
+    struct tell_site site = {.times = 0};
     stack_id stack = between ? stack_of(caller) : 0;
     if (!env_lock())
         return -ENOMEM;
     bool done = true;
-    if (between)
-        done = clear_view(stack);
-    else
+    if (between) {
+        done = clear_view(thread, stack);
+        if (thread_has_company())
+            site = tell_count_write("*", NULL, stack);
+    } else {
         array_clear();
+    }
     env_unlock();
-    if (between && thread_has_company())
-        tell_unsafe_write("*", 1, NULL, stack);
+    tell_unsafe_write(&site);
     return done ? 0 : -ENOMEM;
 }

@@ -21,12 +21,12 @@ int entered_begin(struct entered *entered, const void *frame) {
         return 0;
     if (!entered)
         return -EINVAL;
-    if (!env_lock())
+    struct env_thread *thread = thread_here();
+    if (!thread || !env_lock())
         return -ENOMEM;
     int result = -EINVAL;
     if (!layer_entered(entered)) {
-        struct env_thread *thread = thread_here();
-        struct layer *layer = thread ? layer_push(thread, frame) : NULL;
+        struct layer *layer = layer_push(thread, frame);
         result = layer ? 0 : -ENOMEM;
         if (layer) {
             layer->place = entered;
@@ -79,14 +79,14 @@ int entered_end(struct entered *entered, const void *frame) {
         return 0;
     if (!entered)
         return -EINVAL;
-    if (!env_lock())
+    struct env_thread *thread = thread_here();
+    if (!thread || !env_lock())
         return -ENOMEM;
     int result = -EINVAL;
     struct layer *layer = layer_entered(entered);
-    struct env_thread *thread = layer ? thread_here() : NULL;
-    if (thread && layer->owner && layer->owner != thread)
+    if (layer && layer->owner && layer->owner != thread)
         result = -EPERM;
-    else if (thread && layer->owner)
+    else if (layer && layer->owner)
         result = leave(thread, layer, frame);
     if (result == 0)
         *entered = (struct entered){.number = 0};

@@ -243,14 +243,25 @@ void layer_for_each(struct layer *layer, layer_each *each, void *context) {
             each(context, &table->items[i]);
 }
 
+static void hand_over(void *thread, struct layer_item *item) {
+    struct variable *v = atomic_load_explicit(&item->variable, memory_order_relaxed);
+    atomic_fetch_add_explicit(&v->layers, 1, memory_order_relaxed);
+    item->by = thread;
+    thread_keep(thread);
+}
+
 void layer_after_fork(struct layer *chain, struct env_thread *thread) {
     unsigned with_items = 0;
+    for (struct variable *v = names_all(); v; v = v->next)
+        if (atomic_load_explicit(&v->layers, memory_order_relaxed) != 0)
+            atomic_store_explicit(&v->layers, 0, memory_order_relaxed);
     all = NULL;
     for (struct layer *layer = chain; layer; layer = layer->below) {
-        struct layer_table *table = atomic_load_explicit(&layer->table, memory_order_relaxed);
-        with_items += table != NULL;
+        with_items += atomic_load_explicit(&layer->table, memory_order_relaxed) != NULL;
+        layer_for_each(layer, hand_over, thread);
         layer->uses = 1;
-        layer->owner = thread;
+        if (layer->owner != thread)
+            layer->owner = NULL;
         layer->in_environ = true;
         layer->previous = NULL;
         layer->next = all;

@@ -37,7 +37,7 @@ struct layer_table {
 
 struct layer {
     struct layer *below;
-    struct env_thread *owner; /* NULL: has ended */
+    struct env_thread *owner; /* NULL: has ended, or was left behind by a fork */
     uint32_t uses;            /* by threads, and by the layers above it */
     uint64_t number;          /* tells layers of one place apart */
     const void *frame;        /* where the program entered it; NULL: made by a first write */
@@ -87,7 +87,7 @@ struct layer *layer_of(uintptr_t place, uint64_t number);
 typedef void layer_each(void *context, struct layer_item *item);
 void layer_for_each(struct layer *layer, layer_each *each, void *context);
 
-/* In a forked child: the chain's layers are the only ones, and the thread's. */
+/* In a forked child: the chain's layers are the only ones, and the thread is the only one. */
 void layer_after_fork(struct layer *chain, struct env_thread *thread);
 
 #endif

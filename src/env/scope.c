@@ -3,6 +3,7 @@
 #include "env/array.h"
 #include "env/contenders.h"
 #include "env/pool.h"
+#include "env/strings.h"
 #include "env/tell.h"
 #include "env/thread.h"
 #include "env/view.h"
@@ -138,11 +139,28 @@ static bool meet(struct variable *variable) {
     return began;
 }
 
+/* What `environ` has of the variable is about to go, and some may go on seeing it: it is what the last write has come
+ * to, for the program may have changed the array itself. A string of the program's own may not be there for long. */
+static void keep_what_is_there(struct variable *variable) {
+    struct write *last = variable->writes;
+    if (last && atomic_load_explicit(&view_attention, memory_order_relaxed) == 0 &&
+        (!last->entry || strings_has(last->entry)))
+        return;
+    char *entry = array_find(variable->name, variable->length);
+    if (entry && !strings_has(entry)) {
+        char *kept = strings_keep(variable->name, variable->length, entry + variable->length + 1);
+        entry = kept ? kept : entry;
+    }
+    if (last)
+        last->entry = entry;
+    else
+        variable->base = entry;
+}
+
 void scope_write_begin(struct scope_write *w, struct variable *variable, char *entry,
                        struct env_thread *by, stack_id stack) {
     w->variable = variable;
-    if (!variable->writes)
-        variable->base = array_find(variable->name, variable->length);
+    keep_what_is_there(variable);
     w->write = make(by, entry, stack);
     if (!w->write) {
         tell_degraded(TELL_NO_MEMORY, NULL);

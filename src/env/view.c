@@ -144,6 +144,7 @@ size_t view_differences(struct view_difference *differences, size_t max) {
 }
 
 void view_program_starts(const struct caller *caller) {
+    tell_counts();
     if (tell_has_kept())
         tell_kept(caller);
     struct env_thread *thread = is_attentive() && settings.out[0] ? thread_known() : NULL;

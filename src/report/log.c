@@ -277,6 +277,14 @@ static struct known *find_known(struct log *log, uint64_t fingerprint) {
     }
 }
 
+static void write_count(struct known *known, int fd, uint64_t more) {
+    char number[LOG_COUNT_WIDTH];
+    known->count += more;
+    json_padded_number(number, known->count, sizeof number);
+    if (may_write_up_to(known->count_at + sizeof number))
+        sys_pwrite(fd, number, sizeof number, (off_t)known->count_at);
+}
+
 static void write_new(struct log *log, int fd, const struct event *event, struct known *known,
                       uint64_t fingerprint) {
     size_t count_at;
@@ -289,37 +297,34 @@ static void write_new(struct log *log, int fd, const struct event *event, struct
     log->records++;
 }
 
-static void write_count(struct known *known, int fd) {
-    char number[LOG_COUNT_WIDTH];
-    json_padded_number(number, ++known->count, sizeof number);
-    if (may_write_up_to(known->count_at + sizeof number))
-        sys_pwrite(fd, number, sizeof number, (off_t)known->count_at);
-}
-
-static void write_too_many(struct log *log, int fd) {
+static void write_too_many(struct log *log, int fd, uint64_t times) {
     static const struct event event = {
         .kind = EVENT_DEGRADED,
         .detail = "the log is full: this record counts the findings that were not written",
     };
-    if (log->too_many.fingerprint)
-        write_count(&log->too_many, fd);
-    else
+    if (log->too_many.fingerprint == 0) {
         write_new(log, fd, &event, &log->too_many, 1);
+        times--;
+    }
+    if (log->too_many.fingerprint && times > 0)
+        write_count(&log->too_many, fd, times);
 }
 
-static void record(struct log *log, const struct event *event) {
+static void record(struct log *log, const struct event *event, uint64_t times) {
     int fd = open_file(log);
     if (fd < 0)
         return;
     uint64_t fingerprint = record_fingerprint(event);
     struct known *known = find_known(log, fingerprint);
     if (known->fingerprint)
-        write_count(known, fd);
+        write_count(known, fd, times);
     else if (log->records >= LOG_RECORDS_MAX)
-        write_too_many(log, fd);
+        write_too_many(log, fd, times);
     else if (log->known_count < LOG_KNOWN_MAX) {
         write_new(log, fd, event, known, fingerprint);
         log->known_count += known->fingerprint != 0;
+        if (known->fingerprint && times > 1)
+            write_count(known, fd, times - 1);
     } else
         write_new(log, fd, event, NULL, 0);
     close_file(log, fd);
@@ -496,13 +501,17 @@ static void give(struct log *log) {
 }
 
 void log_event(const struct event *event) {
+    log_events(event, 1);
+}
+
+void log_events(const struct event *event, uint64_t times) {
     struct sys_sigset saved;
     if (!log_directory)
         return;
     sys_block_signals(&saved);
     struct log *log = log_here();
     if (log && is_ours(log) && take(log)) {
-        record(log, event);
+        record(log, event, times);
         give(log);
     } else {
         record_apart(event);

@@ -24,7 +24,9 @@ static const char *joined(void) {
 }
 
 #define ENV(...) ((char *[]){__VA_ARGS__, NULL})
-#define X_IS(value) ((struct view_difference[]){{"X", 1, value}})
+#define NAME_IS(text, value)                                                                       \
+    { .name = (text), .length = sizeof(text) - 1, .entry = (value) }
+#define X_IS(value) ((struct view_difference[]){NAME_IS("X", value)})
 
 TEST("E3: without a difference the entries are the caller's, in their order, pointer by pointer") {
     char **given = ENV("B=1", "A=2", "odd", "=x", "A=3", "");
@@ -68,7 +70,7 @@ TEST("E3: a name that environ lacks is added to a whole copy only") {
     view(ENV("A=1", "B=2"), base, X_IS("X=mine"), 1);
     CHECK_STR(joined(), "A=1 B=2");
     /* What the view removes need not be there for it to be whole. */
-    struct view_difference two[] = {{"B", 1, NULL}, {"X", 1, "X=mine"}};
+    struct view_difference two[] = {NAME_IS("B", NULL), NAME_IS("X", "X=mine")};
     view(ENV("A=1", "C=3"), base, two, 2);
     CHECK_STR(joined(), "A=1 C=3 X=mine");
 }
@@ -302,8 +304,8 @@ static size_t random_differences(struct view_difference *d) {
     for (size_t i = 0; i < NAMES; i++)
         if (below(3) == 0) {
             sprintf(values[i], "%s=%u", names[i], below(5));
-            d[count++] =
-                (struct view_difference){names[i], strlen(names[i]), below(3) ? values[i] : NULL};
+            d[count++] = (struct view_difference){
+                .name = names[i], .length = strlen(names[i]), .entry = below(3) ? values[i] : NULL};
         }
     return count;
 }
