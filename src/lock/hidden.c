@@ -288,6 +288,12 @@ static void close_run(int first, int last) {
 
 void hidden_after_fork_child(bool keep) {
     int first = -1, last = -1;
+    atomic_store(&making, 0);
+    atomic_store(&forking, 0);
+    forking_here = false;
+    atomic_store(&limit_taken, 0);
+    if (atomic_load(&window_used) == 0)
+        return;
     for (int fd = hidden_next(0, INT_MAX); fd >= 0; fd = hidden_next(fd + 1, INT_MAX)) {
         if (first >= 0 && fd != last + 1) {
             if (!keep)
@@ -305,10 +311,6 @@ void hidden_after_fork_child(bool keep) {
     atomic_store(&window_used, 0);
     atomic_store(&window_start, 0);
     atomic_store(&hidden_count, 0);
-    atomic_store(&making, 0);
-    atomic_store(&forking, 0);
-    forking_here = false;
-    atomic_store(&limit_taken, 0);
     atomic_store(&lent, false);
     atomic_store(&lent_from, 0);
 }

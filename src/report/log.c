@@ -555,7 +555,7 @@ void log_take_back(struct log_place *place) {
     sys_restore_signals(&saved);
 }
 
-void log_after_fork(void) {
+EVERY_PROCESS void log_after_fork(void) {
     struct log *log = atomic_load(&log_mapped);
     atomic_store(&log_maker, sys_getpid());
     atomic_store(&log_was_owned, false); /* or a vfork child could come before us */
