@@ -47,7 +47,8 @@ struct array {
     struct array *next; /* every one that was ever made */
     size_t capacity;
     size_t used;
-    uint64_t left_ms; /* when `environ` was taken away from it; 0: it was not, by us */
+    uint64_t taken_ms; /* when it was taken up last */
+    uint64_t left_ms;  /* when `environ` was taken away from it; 0: it was not, by us */
     char *slots[];
 };
 
@@ -157,22 +158,32 @@ static bool is_initial(char *const *slot) {
     return slot <= initial + initial_count;
 }
 
-static struct array *make(size_t need) {
+#define QUARANTINED(since, now) ((now) - (since) <= ARRAY_QUARANTINE_MS)
+/* None is made larger than that for haste: 1 MiB. */
+#define CAPACITY_IN_HASTE ((size_t)1 << 17)
+
+/* Where one array after the other is used up within the quarantine, each is twice the last, so that there are few. */
+static struct array *make(size_t need, uint64_t now) {
     size_t capacity = 2 * need + 32;
     if (need > SIZE_MAX / 4 / sizeof(char *))
         return NULL;
+    if (current && QUARANTINED(current->taken_ms, now) && capacity < current->capacity * 2)
+        capacity =
+            current->capacity < CAPACITY_IN_HASTE ? 2 * current->capacity : current->capacity;
     struct array *array = env_memory(sizeof *array + (capacity + INDEX_BEYOND) * sizeof(char *));
     if (!array)
         return NULL;
     array->capacity = capacity;
+    array->taken_ms = now;
     array->next = arrays;
     arrays = array;
     return array;
 }
 
-static void take_up_again(struct array *array) {
+static void take_up_again(struct array *array, uint64_t now) {
     may_lose();
     array->used = 0;
+    array->taken_ms = now;
     array->left_ms = 0;
 }
 
@@ -189,22 +200,22 @@ static void leave(char *const *from, const struct array *next, uint64_t now) {
 static char **find_room(size_t need) {
     char **from = load_environ();
     struct array *array = NULL;
+    uint64_t now = now_ms();
     if (current && !(from && lies_in(current, from))) {
         /* The program has put something else there. libc would take its own one up again. */
         if (env_alone() && need <= current->capacity)
-            take_up_again(current);
+            take_up_again(current, now);
         if (need <= current->capacity - current->used)
             array = current;
     }
-    uint64_t now = now_ms();
     for (struct array *old = array ? NULL : arrays; old; old = old->next)
-        if (old->left_ms != 0 && now - old->left_ms > ARRAY_QUARANTINE_MS &&
-            need <= old->capacity && !(from && lies_in(old, from))) {
-            take_up_again(old);
+        if (old->left_ms != 0 && !QUARANTINED(old->left_ms, now) && need <= old->capacity &&
+            !(from && lies_in(old, from))) {
+            take_up_again(old, now);
             array = old;
             break;
         }
-    if (!array && !(array = make(need)))
+    if (!array && !(array = make(need, now)))
         return NULL;
     leave(from, array, now);
     current = array;
