@@ -81,7 +81,7 @@ static int wait_for(struct command *command) {
 }
 
 static int run_command(const char *line, const struct caller *caller) {
-    struct command command;
+    struct command command = {.pid = 0};
     sigset_t child, defaults;
     posix_spawnattr_t attributes;
     int saved = errno;
