@@ -159,6 +159,21 @@ unnamed() { "$SHIM_REPORT" --format=json "$SESSION" | jq -r '.[0].here.stack[0].
   [ "$output" = main:21 ]
 }
 
+@test "R1: debug information comes from a debuginfod server if DEBUGINFOD_URLS names one, and only then" {
+  need objcopy strip
+  ldconfig -p | grep -q libdebuginfod || skip "libdebuginfod is not installed"
+  compile
+  id=$(build_id program)
+  stack "$(calls_of main | tail -n 1)"
+  mkdir -p "server/buildid/$id"
+  objcopy --only-keep-debug program "server/buildid/$id/debuginfo"
+  strip program
+  export DEBUGINFOD_CACHE_PATH=$WORK/cache
+  [ "$(names)" = "" ]
+  [ ! -e cache ]
+  [ "$(DEBUGINFOD_URLS=file://$WORK/server/ names)" = main:21 ]
+}
+
 @test "R1: without debug information the symbol table names the function, and nothing the gap behind it" {
   need strip
   compile

@@ -143,9 +143,20 @@ static json_t *parse(const char *bytes, size_t length) {
     return record;
 }
 
+/* Could it be one? A file of something else has a great many lines. */
+static bool is_object(const char *bytes, size_t length) {
+    size_t blanks = 0;
+    while (blanks < length && strchr(" \t\r\n", bytes[blanks]) && bytes[blanks])
+        blanks++;
+    return blanks < length && bytes[blanks] == '{';
+}
+
 enum record_fault record_read(const char *bytes, size_t length, json_t **record) {
     char *repaired = NULL;
     char *paired = NULL;
+    *record = NULL;
+    if (!is_object(bytes, length))
+        return RECORD_BROKEN;
     if (!is_utf8(bytes, length))
         bytes = repaired = repair_utf8(bytes, length, &length);
     if (memchr(bytes, '\\', length) &&

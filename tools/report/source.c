@@ -36,7 +36,7 @@ static char *without_blanks(const char *text, size_t length) {
 }
 
 char *source_line(const char *path, unsigned line, time_t program_written) {
-    FILE *file = path && line > 0 ? open_source(path, program_written) : NULL;
+    FILE *file = path && path[0] == '/' && line > 0 ? open_source(path, program_written) : NULL;
     if (!file)
         return NULL;
     char *text = NULL;
