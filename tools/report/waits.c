@@ -11,7 +11,7 @@
 
 #define NAMES_MAX 4096u /* what is beyond counts for all files and holders only */
 #define SHOWN_MAX 10u
-#define NAME_WIDTH 160
+#define NAME_WIDTH 100
 
 /* The same file is mostly waited for again at once. */
 static struct wait_total *find_total(struct wait_totals *totals, const char *name) {
