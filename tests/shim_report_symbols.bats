@@ -170,6 +170,7 @@ unnamed() { "$SHIM_REPORT" --format=json "$SESSION" | jq -r '.[0].here.stack[0].
   strip program
   export DEBUGINFOD_CACHE_PATH=$WORK/cache
   [ "$(names)" = "" ]
+  DEBUGINFOD_URLS=file://$WORK/server/ "$SHIM_REPORT" --summary "$SESSION"
   [ ! -e cache ]
   [ "$(DEBUGINFOD_URLS=file://$WORK/server/ names)" = main:21 ]
 }

@@ -311,6 +311,9 @@ static void explain_selection(const struct selection *selection) {
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, "");
     struct options options = read_options(argc, argv);
+    /* It comes at the end of every run: nobody waits for downloads then. */
+    if (options.is_summary)
+        unsetenv("DEBUGINFOD_URLS");
     struct report report = {.symbols = symbols_new()};
     struct selection selection = {0};
     findings_begin(&report.findings, options.since,
