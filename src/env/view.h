@@ -50,7 +50,7 @@ size_t view_differences_max(void);
 /* Fills in this thread's differences and returns how many there are. */
 size_t view_differences(struct view_difference *differences, size_t max);
 
-/* A program is being started with this thread's view: records what is worth recording. Never called in a vfork child. */
+/* A program is being started with this thread's view: records what is worth recording. */
 void view_program_starts(const struct caller *caller);
 
 #endif
