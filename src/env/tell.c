@@ -101,14 +101,13 @@ static struct event_value value_of(const char *entry) {
 
 /* The process whose threads these are: a vfork child is none of them. */
 static pid_t process_here(void) {
-    return owner_is_vfork_child() ? (pid_t)sys_call3(SYS_getppid, 0, 0, 0) : sys_getpid();
+    return owner_is_vfork_child() ? sys_getppid() : sys_getpid();
 }
 
 static struct event_party party_of(const struct version *version) {
     const struct env_thread *by = version->by;
-    struct event_party party = {.pid = version->pid ? version->pid
-                                       : by         ? sys_getpid()
-                                                    : 0,
+    pid_t pid = version->pid ? version->pid : process_here();
+    struct event_party party = {.pid = by ? pid : 0,
                                 .tid = by ? by->tid : 0,
                                 .fd = -1,
                                 .since = version->since,
@@ -225,7 +224,7 @@ void tell_keep_for_child(struct env_thread *thread) {
             return;
         mine.value = value_of(mine.entry);
         theirs.value = value_of(theirs.entry);
-        theirs.pid = (pid_t)sys_call3(SYS_getppid, 0, 0, 0);
+        theirs.pid = sys_getppid();
         *more = (struct kept){kept, v, kind, mine, theirs};
         kept = more;
     }
