@@ -16,23 +16,35 @@ static struct layer *layer_entered(const struct entered *entered) {
     return entered->number ? layer_of((uintptr_t)entered->place, entered->number) : NULL;
 }
 
-int entered_begin(struct entered *entered, const void *frame) {
-    if (!has_layers())
-        return 0;
-    if (!entered)
+/* Under env_lock from here on if it returns true; otherwise `result` is the answer. */
+static bool begin_call(const struct entered *entered, struct env_thread **thread, int *result) {
+    *result = has_layers() && !entered ? -EINVAL : 0;
+    if (!has_layers() || !entered)
+        return false;
+    *thread = thread_here();
+    if (*thread && env_lock())
+        return true;
+    *result = -ENOMEM;
+    return false;
+}
+
+static int enter(struct entered *entered, struct env_thread *thread, const void *frame) {
+    if (layer_entered(entered))
         return -EINVAL;
-    struct env_thread *thread = thread_here();
-    if (!thread || !env_lock())
+    struct layer *layer = layer_push(thread, frame);
+    if (!layer)
         return -ENOMEM;
-    int result = -EINVAL;
-    if (!layer_entered(entered)) {
-        struct layer *layer = layer_push(thread, frame);
-        result = layer ? 0 : -ENOMEM;
-        if (layer) {
-            layer->place = entered;
-            *entered = (struct entered){.place = (uintptr_t)layer, .number = layer->number};
-        }
-    }
+    layer->place = entered;
+    *entered = (struct entered){.place = (uintptr_t)layer, .number = layer->number};
+    return 0;
+}
+
+int entered_begin(struct entered *entered, const void *frame) {
+    struct env_thread *thread;
+    int result;
+    if (!begin_call(entered, &thread, &result))
+        return result;
+    result = enter(entered, thread, frame);
     env_unlock();
     return result;
 }
@@ -75,18 +87,16 @@ static int leave(struct env_thread *thread, const struct layer *layer, const voi
 }
 
 int entered_end(struct entered *entered, const void *frame) {
-    if (!has_layers())
-        return 0;
-    if (!entered)
-        return -EINVAL;
-    struct env_thread *thread = thread_here();
-    if (!thread || !env_lock())
-        return -ENOMEM;
-    int result = -EINVAL;
-    struct layer *layer = layer_entered(entered);
-    if (layer && layer->owner && layer->owner != thread)
+    struct env_thread *thread;
+    int result;
+    if (!begin_call(entered, &thread, &result))
+        return result;
+    const struct layer *layer = layer_entered(entered);
+    if (!layer || !layer->owner)
+        result = -EINVAL;
+    else if (layer->owner != thread)
         result = -EPERM;
-    else if (layer && layer->owner)
+    else
         result = leave(thread, layer, frame);
     if (result == 0)
         *entered = (struct entered){.number = 0};
