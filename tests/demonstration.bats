@@ -62,7 +62,7 @@ functions() {
   need jq addr2line
   run with_settings "locks=off env=watch" "$BUILDS" packages
   [ "$status" = 1 ]
-  events env-clobber | jq -e 'select(.var == "OUT_DIR" and .action == "none" and .severity == "error")
+  events env-clobber | jq 'select(.var == "OUT_DIR" and .action == "none" and .severity == "error")
     | .here.tid != .there.tid and .here.value.hash != .there.value.hash' >clobbers
   [ "$(sort -u clobbers)" = true ]
   events env-clobber | jq -r 'select(.var == "OUT_DIR") | .there.stack[0].offset, .here.stack[0].offset' >offsets
