@@ -411,8 +411,6 @@ daemon                    forks with the handlers; the parent ends, the child ow
 popen                     the child only executes a program: hidden descriptors are close-on-exec
 system                    the child only executes a program: hidden descriptors are close-on-exec
 wordexp                   the child only executes a program: hidden descriptors are close-on-exec
-posix_spawn               the child only executes a program: hidden descriptors are close-on-exec
-posix_spawnp              the child only executes a program: hidden descriptors are close-on-exec
 pidfd_spawn               the child only executes a program: hidden descriptors are close-on-exec
 pidfd_spawnp              the child only executes a program: hidden descriptors are close-on-exec
 posix_spawn_file_actions_.*  say what the child will do; in the child no lock is held

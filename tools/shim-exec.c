@@ -13,6 +13,7 @@
 #include "run/options.h"
 #include "run/rules_check.h"
 #include "run/session.h"
+#include "start/outside.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -35,21 +36,24 @@ static void check_library(const char *library) {
 #define NO_ENV                                                                                     \
     "this version of raceshim has no environment half yet: --env=%s changes and records nothing"
 
-/* The environment modes are known, and say so, where they do nothing. shim-run lies where
- * shim-report does. */
+/* shim-run lies where shim-report does. */
+static const char *our_path(const char *reporter) {
+    static char path[4096];
+    const char *slash = strrchr(reporter, '/');
+    snprintf(path, sizeof path, "%.*s/shim-run", slash ? (int)(slash - reporter) : 0, reporter);
+    return path;
+}
+
+/* The environment modes are known, and say so, where they do nothing. */
 static void admit_env(const struct options *options, const struct session *session,
                       const char *reporter) {
     if (!options->env_asked || strcmp(options->env_asked, "off") == 0)
         return;
     char detail[160];
-    char program[4096];
-    const char *slash = strrchr(reporter, '/');
     snprintf(detail, sizeof detail, NO_ENV, options->env_asked);
-    snprintf(program, sizeof program, "%.*s/shim-run", slash ? (int)(slash - reporter) : 0,
-             reporter);
     if (!options->quiet)
         complain("%s", detail);
-    session_record_degraded(session, program, detail);
+    session_record(session, "degraded", our_path(reporter), detail);
 }
 
 static char **prepare_environment(struct options *options, const struct session *session,
@@ -65,6 +69,31 @@ static char **prepare_environment(struct options *options, const struct session 
     environment_preload(&environment, library);
     environment_set(&environment, "RACESHIM", words);
     return environment;
+}
+
+/* Nothing is preloaded into shim-run itself, so it says for its own command what the library says
+ * of programs that are started in the session. Returns the environment to start the command with. */
+static char **check_command(const struct options *options, const struct session *session,
+                            const char *reporter, char **environment) {
+    struct program program;
+    char *path = NULL;
+    char link[40];
+    static char sentence[START_SENTENCE_MAX];
+    program_open(&program, PROGRAM_SEARCH, options->command[0], 0, environment);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", program.fd);
+    path = program.fd >= 0 ? realpath(link, NULL) : NULL;
+    if (start_sentence(&program, path ? path : options->command[0], sentence, sizeof sentence))
+        session_record(session, "not-covered", our_path(reporter), sentence);
+    free(path);
+    program_close(&program);
+    if (program.bar != PROGRAM_SANITIZED)
+        return environment;
+    struct start_sizes sizes = start_sizes(environment);
+    char **without = malloc(sizes.pointers * sizeof *without);
+    char *preload = malloc(sizes.bytes);
+    if (!without || !preload)
+        fail("out of memory");
+    return (char **)start_without_library(environment, without, preload, sizes.bytes);
 }
 
 int main(int argc, char **argv) {
@@ -88,6 +117,7 @@ int main(int argc, char **argv) {
     admit_env(&options, &session, reporter);
     static char **environment;
     environment = prepare_environment(&options, &session, library);
+    environment = check_command(&options, &session, reporter, environment);
     int status = command_run(options.command, environment, &session.fd);
     return finish(&options, &session, reporter, status);
 }

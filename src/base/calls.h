@@ -132,6 +132,8 @@ CALL_LAZY(execle)
 CALL_LAZY(execlp)
 CALL(fexecve)
 CALL_SINCE(execveat)
+CALL_LAZY(posix_spawn)
+CALL_LAZY(posix_spawnp)
 
 /* The environment. libc's own getenv may be asked for in a signal handler. */
 CALL(getenv)

@@ -1,15 +1,26 @@
-/* The exec family: the program's locks go over to the program that replaces it (lock/handover.h).
- */
+/* The exec family and posix_spawn. The program's locks go over to the program that replaces it
+ * (lock/handover.h); one that cannot be entered is recorded (start/not_covered.h). */
 #include "hooks/hook.h"
 
 #include "lock/handover.h"
+#include "start/not_covered.h"
 
 #include <limits.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <unistd.h>
 
 extern char **environ;
+
+/* `envp` becomes the environment to start the program with. It lies on our stack until the call is
+ * over. */
+#define WITHOUT_LIBRARY_IF_REFUSED(path, dir, flags)                                               \
+    bool refused = start_is_refused(dir, path, flags, envp);                                       \
+    struct start_sizes sizes = refused ? start_sizes(envp) : (struct start_sizes){1, 1};           \
+    char preload[sizes.bytes], *without[sizes.pointers];                                           \
+    if (refused)                                                                                   \
+    envp = start_without_library(envp, without, preload, sizes.bytes)
 
 /* Runs CALL with the environment `envp` that carries the locks over; takes everything back if the
  * exec fails. Where nothing is held the environment is the program's own. */
@@ -17,6 +28,7 @@ extern char **environ;
     do {                                                                                           \
         struct handover handover;                                                                  \
         char *const *envp = (envp_given);                                                          \
+        WITHOUT_LIBRARY_IF_REFUSED(path, dir, flags);                                              \
         if (!handover_needed())                                                                    \
             return call;                                                                           \
         size_t room = handover_env_size(envp);                                                     \
@@ -129,3 +141,16 @@ HOOK int execle(const char *path, const char *arg, ...) {
     COPY_ARGUMENTS(arg, argv, count, given = va_arg(list, char *const *));
     WITH_HANDOVER(path, AT_FDCWD, 0, given, CALLER, real(execve)(path, argv, envp));
 }
+
+/* The child runs no hook of ours before its exec, so all is said here. A path that the file actions
+ * make another by their chdir is not looked for. */
+#define SPAWN(name, dir)                                                                           \
+    HOOK int name(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,         \
+                  const posix_spawnattr_t *attributes, char *const argv[], char *const given[]) {  \
+        char *const *envp = given;                                                                 \
+        WITHOUT_LIBRARY_IF_REFUSED(path, dir, 0);                                                  \
+        return real(name)(pid, path, actions, attributes, argv, envp);                             \
+    }
+
+SPAWN(posix_spawn, AT_FDCWD)
+SPAWN(posix_spawnp, PROGRAM_SEARCH)

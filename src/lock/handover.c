@@ -3,7 +3,6 @@
 #include "base/owner.h"
 #include "base/text.h"
 #include "lock/closing.h"
-#include "lock/enterable.h"
 #include "lock/findings.h"
 #include "lock/hidden.h"
 #include "lock/holders.h"
@@ -255,7 +254,7 @@ char *const *handover_begin(struct handover *h, int dir, const char *path, int f
     head.owners = for_each_holder(h->room, write_one, &buffer);
     head.bytes = buffer.used;
     memcpy(buffer.bytes, &head, sizeof head);
-    bool enters = head.owners == 0 || enterable(dir, path, flags, envp);
+    bool enters = head.owners == 0 || program_enterable(dir, path, flags, envp);
     if (head.owners != 0 && enters && (h->memory = sealed_file(&buffer)) >= 0) {
         hidden_begin();
         set_close_on_exec(&buffer, 0);

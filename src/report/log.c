@@ -501,6 +501,25 @@ void log_event(const struct event *event) {
     sys_restore_signals(&saved);
 }
 
+bool log_first(uint64_t number) {
+    char name[32];
+    struct text text;
+    if (!log_directory)
+        return false;
+    int directory = open_directory();
+    if (directory < 0)
+        return false;
+    text_begin(&text, name, sizeof name);
+    text_add(&text, "said.");
+    text_add_hex(&text, number, 16);
+    int fd =
+        sys_openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        sys_close(fd);
+    sys_close(directory);
+    return fd != -EEXIST;
+}
+
 /* The place is written and forgotten with signals blocked: a cancellation, or a jump out of a
  * handler, finds it as the file is. */
 void log_provisional(const struct event *event, struct log_place *place) {

@@ -53,6 +53,11 @@ void log_open_settings(const char *dir, const struct log_host *host);
  * the process, the thread and its name, the program. */
 void log_event(const struct event *event);
 
+/* Is this the first time in the session, of whichever process, that this number is asked about? What
+ * is to be said once for many processes is said by who gets true. A file named after the number
+ * keeps it; true where nothing can be written. */
+bool log_first(uint64_t number);
+
 /* A provisional record, to be taken back. All zero: none. */
 struct log_place {
     pid_t pid;           /* whose record it is: a forked child takes nothing of its parent's back */

@@ -189,8 +189,8 @@ static void escape(char *text, size_t size, const char *path) {
     text[used] = '\0';
 }
 
-void session_record_degraded(const struct session *session, const char *program,
-                             const char *detail) {
+void session_record(const struct session *session, const char *kind, const char *program,
+                    const char *detail) {
     int fd = -1;
     for (int n = 0; fd < 0 && n < 1000; n++) {
         char name[40];
@@ -199,16 +199,18 @@ void session_record_degraded(const struct session *session, const char *program,
         if (fd < 0 && errno != EEXIST)
             break;
     }
-    char exe[8192];
+    static char exe[8192];
+    static char sentence[16384];
     char time[40];
     escape(exe, sizeof exe, program);
+    escape(sentence, sizeof sentence, detail);
     now(time, sizeof time);
     if (fd < 0 ||
         dprintf(fd,
-                "{\"v\":1,\"kind\":\"degraded\",\"severity\":\"note\",\"time\":\"%s\",\"pid\":%d,"
+                "{\"v\":1,\"kind\":\"%s\",\"severity\":\"note\",\"time\":\"%s\",\"pid\":%d,"
                 "\"tid\":%d,\"thread\":\"shim-run\",\"exe\":\"%s\",\"action\":\"none\",\"count\":1,"
                 "\"id\":\"%016" PRIx64 "\",\"detail\":\"%s\"}\n",
-                time, (int)getpid(), (int)getpid(), exe, fingerprint(detail), detail) < 0)
+                kind, time, (int)getpid(), (int)getpid(), exe, fingerprint(detail), sentence) < 0)
         fail("cannot write in session directory '%s': %s", session->path, strerror(errno));
     close(fd);
 }

@@ -20,10 +20,10 @@ struct session {
  * /tmp. Fails with a message that says what to do. */
 void session_open(struct session *session, const char *out);
 
-/* Writes a record of kind degraded, severity note, of the program at that path. detail is a
- * sentence in ASCII, without quotes and backslashes. */
-void session_record_degraded(const struct session *session, const char *program,
-                             const char *detail);
+/* Writes a record of severity note: kind degraded or not-covered, of the program at that path.
+ * detail is a sentence. */
+void session_record(const struct session *session, const char *kind, const char *program,
+                    const char *detail);
 
 bool session_has_records(const struct session *session);
 
