@@ -110,3 +110,84 @@ compile_sanitized() {
   [ "$output" = ran=sanitized ]
   said "AddressSanitizer"
 }
+
+# ---- A lock that an ancestor holds ----
+
+# for_ever CMD...: it has not ended after a second
+for_ever() {
+  run timeout -k 1 1 env "$@"
+  [ "$status" = 124 ]
+}
+
+# ancestor JQ: of the only ancestor-wait
+ancestor() {
+  [ "$(events ancestor-wait | wc -l)" = 1 ]
+  events ancestor-wait | jq -r "$1"
+}
+
+@test "L5: a child that waits for its parent's lock while that waits for it is told so at once" {
+  local kind
+  for kind in fcntl lockf ofd flock; do
+    rm -f "$SESSION"/* file
+    for_ever LD_PRELOAD= "$PROBES/child_waits_for_parent" "$kind" holds file
+    EXTRA_SETTINGS=lock-timeout=0.2 run shimmed "$PROBES/child_waits_for_parent" "$kind" holds file
+    [ "$status" = 0 ]
+    [ "$(ancestor .there.pid)" = "$(fact parent)" ]
+    [ "$(ancestor .here.pid)" = "$(fact child)" ]
+    [ "$(ancestor .file.path)" = "$WORK/file" ]
+    [[ "$(ancestor .detail)" == *"neither ever will"* ]]
+  done
+}
+
+@test "L5: a child whose parent releases the lock meanwhile has waited, and that is all" {
+  local kind
+  for kind in fcntl lockf ofd flock; do
+    run shimmed "$PROBES/child_waits_for_parent" "$kind" releases file
+    [ "$(fact ended)" = ok ]
+    run bare "$PROBES/child_waits_for_parent" "$kind" releases file
+    [ "$(fact ended)" = ok ]
+  done
+  no_events
+}
+
+@test "L5: a long wait for an ancestor that may yet release the lock is recorded without a verdict" {
+  EXTRA_SETTINGS=wait-warn=0.000001 run shimmed "$PROBES/child_waits_for_parent" fcntl releases file
+  [ "$(fact ended)" = ok ]
+  [ "$(ancestor .there.pid)" = "$(fact parent)" ]
+  [[ "$(ancestor .detail)" == *"if it waits for it in turn"* ]]
+}
+
+# What a build tool does that is called by its own build script.
+@test "L5: flock(1) within flock(1) on the same file waits for its ancestor" {
+  need flock
+  for_ever LD_PRELOAD= flock file flock file true
+  EXTRA_SETTINGS=lock-timeout=0.2 run shimmed flock file flock file true
+  [ "$status" != 0 ]
+  [ "$(ancestor .there.exe)" = "$(command -v flock)" ]
+  [[ "$(ancestor .detail)" == *"neither ever will"* ]]
+}
+
+# flock(1) takes the lock on the shell's descriptor and ends: who took it is no more, who has it is.
+@test "L5: a shell's lock on its own descriptor keeps out the command that it waits for" {
+  need flock bash
+  printf 'exec 9>file; flock 9; echo "shell=$$"; flock file true; exit 0\n' >script
+  for_ever LD_PRELOAD= bash script
+  EXTRA_SETTINGS=lock-timeout=0.2 run shimmed bash script
+  [ "$(ancestor .there.pid)" = "$(fact shell)" ]
+  [[ "$(ancestor .detail)" == *"neither ever will"* ]]
+}
+
+@test "L5: a grandchild of the holder waits for its ancestor" {
+  need flock
+  EXTRA_SETTINGS=lock-timeout=0.2 run shimmed flock file sh -c 'sh -c "flock file true; exit 0"; exit 0'
+  [ "$status" = 0 ]
+  [ "$(ancestor .there.exe)" = "$(command -v flock)" ]
+}
+
+@test "R3: a job that is killed while it waits for its ancestor has said so" {
+  need flock
+  rmdir "$SESSION"
+  run timeout -s KILL 1 "$SHIM_RUN" -q -o "$SESSION" flock file flock file true
+  [ "$(ancestor .there.exe)" = "$(command -v flock)" ]
+  [ "$(events long-wait | wc -l)" = 1 ]
+}

@@ -276,6 +276,19 @@ void finding_wait_begins(const struct request *q, struct file *file, int pid, in
     scratch_end(draft, sizeof *draft);
 }
 
+void finding_ancestor(const struct request *q, struct file *file, int pid, int64_t since_ns,
+                      const char *detail, struct log_place *provisional) {
+    struct draft *draft =
+        draft_about_process(EVENT_ANCESTOR_WAIT, ACTION_WAITED, q, file, pid, since_ns, detail);
+    if (!draft)
+        return;
+    if (provisional)
+        log_provisional(&draft->event, provisional);
+    else
+        log_event(&draft->event);
+    scratch_end(draft, sizeof *draft);
+}
+
 static struct event_party party_of(const struct wait_party *party) {
     struct event_party result = {.pid = party->pid,
                                  .tid = party->tid,

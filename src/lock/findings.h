@@ -64,6 +64,11 @@ void finding_about_process(enum event_kind kind, enum event_action action,
 void finding_wait_begins(const struct request *request, struct file *file, int pid,
                          int64_t since_ns, struct log_place *place);
 
+/* The holder is an ancestor of this process. provisional: it will have been so if the process ends
+ * in the wait; NULL: it is so. */
+void finding_ancestor(const struct request *request, struct file *file, int pid, int64_t since_ns,
+                      const char *detail, struct log_place *provisional);
+
 /* A cycle of waits, with every edge. One of a single thread is a self-deadlock. */
 void finding_deadlock(const struct request *request, struct file *file,
                       const struct wait_cycle *cycle, enum event_action action);

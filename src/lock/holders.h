@@ -86,6 +86,11 @@ void holder_withdraw(struct holder_entry *entry);
 #define HOLDER_SEARCH_MAX 65536
 pid_t holder_find(uint64_t dev, uint64_t ino, const struct byte_range *range, enum range_type type);
 
+/* Which process has the descriptor that carries a flock lock which keeps out one of this type? The
+ * kernel names who took it; where that one has ended, or passed the descriptor on and closed it,
+ * whoever has it now, ancestors first. 0: not found. */
+pid_t holder_find_flock(uint64_t dev, uint64_t ino, enum range_type wanted);
+
 /* Asks the kernel whether this descriptor of that process carries a lock of the class (enum
  * fdinfo_class) and type which overlaps the range. */
 enum holder_answer { HOLDER_NO, HOLDER_YES, HOLDER_CANNOT_TELL };
@@ -99,6 +104,9 @@ enum holder_answer holder_ask_process(pid_t pid, uint64_t dev, uint64_t ino,
 
 /* The pid namespace of this process, as a number; 0 if it cannot be told. */
 uint32_t holder_namespace(void);
+
+/* Does /proc count processes as getpid does? */
+bool holder_proc_is_ours(void);
 
 /* In a forked child, before any other of these. */
 void holders_after_fork(void);
