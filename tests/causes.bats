@@ -191,3 +191,104 @@ ancestor() {
   [ "$(ancestor .there.exe)" = "$(command -v flock)" ]
   [ "$(events long-wait | wc -l)" = 1 ]
 }
+
+# ---- Who holds it ----
+
+# holds WHO KIND: somebody has the file locked until the test ends; $holder is its number for us
+holds() {
+  mkfifo go
+  "$1" "$PROBES/holds_until_told" "$2" "$WORK/file" >held <go 3>&- &
+  job=$!
+  exec 7>go
+  until grep -q holder= held; do kill -0 "$job"; done
+  holder=$(sed -n 's/^holder=//p' held)
+}
+
+release() {
+  exec 7>&-
+  wait "$job"
+  rm -f go held
+}
+
+# gives_up KIND: a process of the session waits for it and gives up
+gives_up() {
+  EXTRA_SETTINGS=lock-timeout=0.2 run shimmed "$PROBES/holds_until_told" "$1" "$WORK/file" 7>&- </dev/null
+  [ "$status" = 99 ]
+  [ "$(events lock-timeout | wc -l)" = 1 ]
+}
+
+there() { events lock-timeout | jq -r ".there | $1"; }
+
+@test "R1: the holder of a lock is named with its command, its descriptor, since when and from where" {
+  local kind
+  for kind in fcntl ofd flock; do
+    rm -f "$SESSION"/*
+    holds shimmed "$kind"
+    gives_up "$kind"
+    release
+    [ "$(there .pid)" = "$holder" ]
+    [ "$(there .command)" = "$PROBES/holds_until_told $kind $WORK/file" ]
+    [ "$(there .exe)" = "$(realpath "$PROBES/holds_until_told")" ] || [[ "$(there .exe)" == *lt-holds_until_told ]]
+    [ "$(there .tid)" = "$holder" ]
+    [ "$(there .fd)" = 3 ]
+    [[ "$(there .since)" < "$(events lock-timeout | jq -r .here.since)" ]]
+    [[ "$(there .started)" < "$(there .since)" ]]
+    [[ "$(there '.stack[0].module')" == *holds_until_told ]]
+    [ "$(there '.stack[0].build_id | length')" -gt 0 ]
+  done
+}
+
+@test "R1: a holder outside of the session is found, with its command and its age" {
+  local kind
+  for kind in fcntl ofd flock; do
+    rm -f "$SESSION"/*
+    holds bare "$kind"
+    gives_up "$kind"
+    release
+    [ "$(there .pid)" = "$holder" ]
+    [ "$(there .command)" = "$PROBES/holds_until_told $kind $WORK/file" ]
+    [[ "$(there .started)" < "$(events lock-timeout | jq -r .time)" ]]
+    [ "$(there .since)" = null ]
+  done
+}
+
+in_namespace() { shimmed unshare -pf "$@"; }
+in_namespace_with_proc() { shimmed unshare -pf --mount-proc "$@"; }
+
+@test "R1: a holder in another PID namespace is named by its number here and its number there" {
+  unshare -pf true 2>/dev/null || skip "PID namespaces are not to be had"
+  local kind way
+  for kind in in_namespace:fcntl in_namespace:flock in_namespace_with_proc:fcntl in_namespace_with_proc:flock; do
+    way=${kind%:*}
+    kind=${kind#*:}
+    rm -f "$SESSION"/*
+    holds "$way" "$kind"
+    [ "$holder" = 1 ]
+    gives_up "$kind"
+    holder=$(pgrep -n -f "^$PROBES/holds_until_told $kind $WORK/file")
+    [ "$(there .ns_pid)" = 1 ]
+    [ "$(there .pid)" = "$holder" ]
+    [ "$(there .command)" = "$PROBES/holds_until_told $kind $WORK/file" ]
+    [[ "$(there '.stack[0].module')" == *holds_until_told ]]
+    release
+  done
+}
+
+@test "R3: a holder that was killed is not named for a lock that another one has" {
+  local kind first
+  for kind in fcntl flock; do
+    rm -f "$SESSION"/*
+    holds shimmed "$kind"
+    first=$holder
+    kill -KILL "$holder"
+    wait "$job" || true
+    exec 7>&-
+    rm -f go held
+    holds bare "$kind"
+    gives_up "$kind"
+    release
+    [ "$(there .pid)" = "$holder" ]
+    [ "$(there .pid)" != "$first" ]
+    [ "$(there .since)" = null ]
+  done
+}

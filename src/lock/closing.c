@@ -157,6 +157,7 @@ static int32_t release_owner(struct room *room, struct owner *owner) {
     }
     if (owner->published)
         holder_withdraw(owner->published);
+    picture_give(owner->shown);
     if (alone)
         finish_owner(room, owner);
     return taker == owner_tid() ? 0 : taker;

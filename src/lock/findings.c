@@ -3,6 +3,7 @@
 #include "base/scratch.h"
 #include "base/text.h"
 #include "lock/closing.h"
+#include "lock/holders.h"
 #include "lock/model.h"
 #include "lock/owner_lock.h"
 #include "report/log.h"
@@ -146,6 +147,7 @@ struct draft {
     struct event_party here, there;
     struct event_party edges[WAIT_CYCLE_MAX];
     struct met met;
+    struct picture_holder holder;
     char path[SETTINGS_PATH_MAX];
 };
 
@@ -241,6 +243,33 @@ void finding_stale(const struct request *q, struct description *d) {
         draft_end(draft);
 }
 
+struct picture_request finding_picture_request(const struct request *q, const struct file *file) {
+    return (struct picture_request){.dev = file->dev,
+                                    .ino = file->ino,
+                                    .range = q->range,
+                                    .type = q->type,
+                                    .lock_class = class_of(q),
+                                    .fd = q->fd,
+                                    .tid = owner_tid()};
+}
+
+static void fill_holder(struct draft *draft, const struct request *q, const struct file *file,
+                        pid_t pid) {
+    struct picture_request request = finding_picture_request(q, file);
+    request.taker = request.lock_class == OWNER_FLOCK ? holder_flock_taker(file->ino, q->type) : 0;
+    struct picture_holder *holder = &draft->holder;
+    if (!picture_find_holder(&request, pid, holder) && pid <= 0)
+        return;
+    draft->there = (struct event_party){.pid = holder->pid,
+                                        .tid = holder->tid,
+                                        .ns_pid = holder->ns_pid,
+                                        .fd = holder->fd,
+                                        .since = time_of(holder->since_ns),
+                                        .command = holder->command[0] ? holder->command : NULL,
+                                        .frames = holder->stack[0] ? holder->stack : NULL};
+    draft->event.there = &draft->there;
+}
+
 static struct draft *draft_about_process(enum event_kind kind, enum event_action action,
                                          const struct request *q, struct file *file, int pid,
                                          int64_t since_ns, const char *detail) {
@@ -251,9 +280,8 @@ static struct draft *draft_about_process(enum event_kind kind, enum event_action
     draft->event.detail = detail;
     if (find_conflict(q->room, file, q->owner, class_of(q), &q->range, q->type, &draft->met)) {
         fill_there(draft, &draft->met);
-    } else if (pid > 0) {
-        draft->there = (struct event_party){.pid = pid, .fd = -1};
-        draft->event.there = &draft->there;
+    } else {
+        fill_holder(draft, q, file, pid);
     }
     return draft;
 }

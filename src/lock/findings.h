@@ -7,6 +7,7 @@
 #define RACESHIM_LOCK_FINDINGS_H
 
 #include "lock/describe.h"
+#include "lock/picture.h"
 #include "lock/range.h"
 #include "lock/waiters.h"
 #include "report/event.h"
@@ -55,7 +56,8 @@ void finding(enum event_kind kind, enum event_action action, const struct reques
  * description; files that never had one (memfd_create, O_TMPFILE) are not meant. */
 void finding_stale(const struct request *request, struct description *description);
 
-/* The other side is another process, of which only the pid is known (0: not even that). */
+/* The other side is another process; its pid if it is known, else 0. What the session's picture
+ * knows of it is added. */
 void finding_about_process(enum event_kind kind, enum event_action action,
                            const struct request *request, struct file *file, int pid,
                            int64_t since_ns, const char *detail);
@@ -72,6 +74,10 @@ void finding_ancestor(const struct request *request, struct file *file, int pid,
 /* A cycle of waits, with every edge. One of a single thread is a self-deadlock. */
 void finding_deadlock(const struct request *request, struct file *file,
                       const struct wait_cycle *cycle, enum event_action action);
+
+/* What the request asks for, in the picture's terms. */
+struct picture_request finding_picture_request(const struct request *request,
+                                               const struct file *file);
 
 /* Do the rules say that this program hands locks from thread to thread? */
 bool finding_program_hands_over(void);

@@ -7,6 +7,7 @@
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/model.h"
+#include "lock/picture.h"
 
 #include <errno.h>
 #include <string.h>
@@ -394,6 +395,7 @@ static void adopt_one(struct room *room, const struct record *r, const int64_t *
     short_lock_give(&room->tables, &saved);
     if (owner) {
         owner->published = holder_publish(r->dev, r->ino, r->hidden);
+        owner->shown = picture_take(r->dev, r->ino, OWNER_RECORD);
         adopt_ranges(room, owner, r, ranges);
     }
 }

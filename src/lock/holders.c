@@ -598,6 +598,11 @@ static pid_t flock_taker(uint64_t ino, enum range_type wanted, uint64_t *type) {
     return taker > 0 ? taker : 0;
 }
 
+pid_t holder_flock_taker(uint64_t ino, enum range_type wanted) {
+    uint64_t type;
+    return flock_taker(ino, wanted, &type);
+}
+
 pid_t holder_find_flock(uint64_t dev, uint64_t ino, enum range_type wanted) {
     struct question question = {dev, ino, {0, RANGE_MAX}, RANGE_WRITE};
     struct answer answer;

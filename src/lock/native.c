@@ -7,6 +7,7 @@
 #include "lock/closing.h"
 #include "lock/findings.h"
 #include "lock/model.h"
+#include "lock/picture.h"
 #include "lock/wait.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ static void keep_account(const struct native *n) {
     const struct request *q = &n->request;
     struct met met;
     bool shared = false;
+    stack_id stack = 0;
     enum turn turn = owner_enter(n->owner);
     if (turn == TURN_GONE)
         return;
@@ -42,11 +44,14 @@ static void keep_account(const struct native *n) {
             model_unlocked(n->owner, &q->range);
         } else {
             struct held held = request_held(q);
+            stack = held.stack;
             model_locked(n->owner, &held);
         }
     }
     if (owner_leave(n->owner, turn))
         closing_finish_owner(q->room, n->owner);
+    if (stack != 0 && n->owner->shown)
+        picture_tell_stack(stack);
     if (!n->unlock && atomic_load(&n->description->gone))
         finding_stale(q, n->description);
     if (shared)

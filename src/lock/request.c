@@ -5,6 +5,7 @@
 #include "lock/findings.h"
 #include "lock/holders.h"
 #include "lock/model.h"
+#include "lock/picture.h"
 #include "lock/wait.h"
 #include "report/stack.h"
 
@@ -65,6 +66,7 @@ struct held request_held(const struct request *q) {
 struct outcome {
     int result;
     bool other_thread; /* `met` is another thread's lock on the same description */
+    stack_id stack;    /* of the lock that was granted */
     struct met met;
 };
 
@@ -91,6 +93,7 @@ static struct outcome try_lock(const struct request *q, struct owner *owner) {
     out.result = ask(q, owner, F_SETLK, &lock);
     if (out.result == 0 && turn == TURN_ALONE) {
         struct held held = request_held(q);
+        out.stack = held.stack;
         note_other_thread(q, owner, &out);
         model_locked(owner, &held);
     }
@@ -154,6 +157,7 @@ static int set_lock(struct request *q, struct description *d, struct owner *owne
             enum turn turn = owner_enter(owner);
             if (turn == TURN_ALONE) {
                 struct held held = request_held(q);
+                out.stack = held.stack;
                 model_make_room(q->room, owner, &q->range);
                 model_locked(owner, &held);
             }
@@ -165,6 +169,8 @@ static int set_lock(struct request *q, struct description *d, struct owner *owne
     }
     if (out.result < 0)
         return out.result;
+    if (owner->shown)
+        picture_tell_stack(out.stack);
     if (own) /* repaired, a thread would wait here for itself */
         finding(wait && met.held.tid == owner_tid() ? EVENT_SELF_DEADLOCK : EVENT_SELF_LOCK,
                 ACTION_GRANTED, q, d->file, &met);

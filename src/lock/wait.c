@@ -7,6 +7,7 @@
 #include "lock/fdinfo.h"
 #include "lock/hidden.h"
 #include "lock/holders.h"
+#include "lock/picture.h"
 #include "lock/waiters.h"
 #include "report/stack.h"
 
@@ -130,6 +131,7 @@ struct wait_in_kernel {
     struct wait_ticket ticket;
     /* Of a wait that has not ended: that it is long, and that it is for an ancestor. */
     struct log_place record, ancestor_record;
+    struct picture_wait *shown;
     struct wait_in_kernel *outer; /* a wait of this thread that a handler interrupted */
 };
 
@@ -144,6 +146,8 @@ static void leave_wait(void *argument) {
     wait_withdraw(&w->ticket);
     log_take_back(&w->record);
     log_take_back(&w->ancestor_record);
+    picture_end_wait(w->shown);
+    w->shown = NULL;
     atomic_fetch_sub(&room->waiting, 1);
     if (owner_leave(w->waiting->owner, TURN_GUEST))
         closing_finish_owner(room, w->waiting->owner);
@@ -382,6 +386,17 @@ static void report_own_lock(const struct waiting *w) {
         finding(EVENT_SELF_LOCK, ACTION_WAITED, w->request, w->description->file, &met);
 }
 
+static void show(struct wait_in_kernel *k) {
+    const struct waiting *w = k->waiting;
+    const struct request *q = w->request;
+    if (!settings.out[0])
+        return;
+    struct picture_request request = finding_picture_request(q, w->description->file);
+    request.stack = stack_capture(q->caller->return_address, q->caller->frame);
+    request.since_ns = now(CLOCK_REALTIME);
+    k->shown = picture_begin_wait(&request);
+}
+
 /* A program that is killed in the wait has said so before. That an ancestor holds the lock is a
  * finding at once only where the ancestor cannot release it; many a parent does, soon. */
 static void record_begin(struct wait_in_kernel *k, const struct wait_end *end) {
@@ -411,8 +426,10 @@ int wait_for_lock(const struct waiting *w) {
     if (result == 0) {
         if (!deadlock)
             report_own_lock(w);
+        show(&k);
         end.holder = holder_of(w);
         end.ancestry = ancestry_of(end.holder);
+        picture_set_holder(k.shown, end.holder, end.ancestry);
         record_begin(&k, &end);
         result = has_timeout() ? wait_until_timeout(w, end.began) : wait_now(w);
         log_take_back(&k.record);

@@ -100,8 +100,10 @@ void log_open_settings(const char *dir, const struct log_host *host) {
 /* ---- The file ---- */
 
 /* A directory of ours that nobody else may write to. */
-static int open_directory(void) {
+int log_open_directory(void) {
     struct stat st;
+    if (!log_directory)
+        return -ENOENT;
     int fd = sys_openat(AT_FDCWD, log_directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (fd < 0)
         return fd;
@@ -193,7 +195,7 @@ static void close_kept(struct log *log) {
 }
 
 static int open_named(struct log *log) {
-    int directory = open_directory();
+    int directory = log_open_directory();
     if (directory < 0)
         return directory;
     int fd = log->begun ? open_again(log, directory) : -ENOENT;
@@ -235,8 +237,7 @@ static void close_file(struct log *log, int fd) {
         sys_close(fd);
 }
 
-/* Beyond RLIMIT_FSIZE a write is a signal that ends the program. */
-static bool may_write_up_to(uint64_t end) {
+bool log_may_write_up_to(uint64_t end) {
     struct rlimit limit;
     return sys_prlimit(RLIMIT_FSIZE, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
            end <= limit.rlim_cur;
@@ -244,7 +245,7 @@ static bool may_write_up_to(uint64_t end) {
 
 /* Writes a whole line or nothing that a reader would notice. */
 static bool write_line(int fd, char *line, size_t length, uint64_t at) {
-    if (!may_write_up_to(at + length))
+    if (!log_may_write_up_to(at + length))
         return false;
     ssize_t written = sys_pwrite(fd, line, length, (off_t)at);
     if (written == (ssize_t)length)
@@ -283,7 +284,7 @@ static void write_new(struct log *log, int fd, const struct event *event, struct
 static void write_count(struct known *known, int fd) {
     char number[LOG_COUNT_WIDTH];
     json_padded_number(number, ++known->count, sizeof number);
-    if (may_write_up_to(known->count_at + sizeof number))
+    if (log_may_write_up_to(known->count_at + sizeof number))
         sys_pwrite(fd, number, sizeof number, (off_t)known->count_at);
 }
 
@@ -344,7 +345,7 @@ static void pad_line(char *line, size_t length, size_t size) {
 static bool blank_line(struct log *log, int fd, const struct slot *slot) {
     size_t left = slot->size - 1;
     uint64_t at = slot->at;
-    if (!may_write_up_to(at + left))
+    if (!log_may_write_up_to(at + left))
         return false;
     memset(log->writer.line, ' ', left);
     while (left > 0) {
@@ -359,7 +360,7 @@ static bool blank_line(struct log *log, int fd, const struct slot *slot) {
 
 /* Over blanks; a part of it must not stay, and what follows must. */
 static bool overwrite_line(struct log *log, int fd, const struct slot *slot) {
-    if (!may_write_up_to(slot->at + slot->size))
+    if (!log_may_write_up_to(slot->at + slot->size))
         return false;
     ssize_t written = sys_pwrite(fd, log->writer.line, slot->size, (off_t)slot->at);
     if (written > 0 && written < (ssize_t)slot->size)
@@ -424,7 +425,7 @@ static void record_apart(const struct event *event) {
         return;
     }
     struct record_writer *writer = scratch_begin(sizeof *writer);
-    int directory = writer ? open_directory() : -ENOMEM;
+    int directory = writer ? log_open_directory() : -ENOMEM;
     uint32_t number;
     int fd = directory >= 0 ? create_file(directory, sys_getpid(), &number) : directory;
     if (fd >= 0) {
@@ -504,9 +505,7 @@ void log_event(const struct event *event) {
 bool log_first(uint64_t number) {
     char name[32];
     struct text text;
-    if (!log_directory)
-        return false;
-    int directory = open_directory();
+    int directory = log_open_directory();
     if (directory < 0)
         return false;
     text_begin(&text, name, sizeof name);

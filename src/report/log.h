@@ -74,6 +74,13 @@ void log_provisional(const struct event *event, struct log_place *place);
  * more. */
 void log_take_back(struct log_place *place);
 
+/* A descriptor of the session directory, for openat only; -errno if there is none that is safe. */
+int log_open_directory(void);
+
+/* May a file be written up to there? Beyond RLIMIT_FSIZE a write is a signal that ends the program.
+ */
+bool log_may_write_up_to(uint64_t end);
+
 /* In a forked child, which has memory of its own (not in a vfork child): it begins anew. */
 void log_after_fork(void);
 
