@@ -292,3 +292,130 @@ in_namespace_with_proc() { shimmed unshare -pf --mount-proc "$@"; }
     [ "$(there .since)" = null ]
   done
 }
+
+# ---- While the job runs ----
+
+@test "I1: shim-run says who waits for whom, and again each time that the wait is twice as long" {
+  need flock
+  run --separate-stderr "$SHIM_RUN" --wait-warn=0.1 --lock-timeout=1 flock file flock file true
+  [ "$output" = '' ]
+  local said
+  # shellcheck disable=SC2154 # set by run
+  said=$(grep '^raceshim: flock\[.* has waited' <<<"$stderr")
+  # At 0.1, 0.2, 0.4 and 0.8 s, when nothing delays a look.
+  [ "$(wc -l <<<"$said")" -ge 2 ]
+  [ "$(wc -l <<<"$said")" -le 4 ]
+  [[ "$said" == *"(flock file true) has waited "*" for file (write), held for "*" by flock["*"] (flock file flock file true), an ancestor that waits for it: this will never end"* ]]
+}
+
+@test "I1: shim-run names a holder outside of the session" {
+  holds bare fcntl
+  run --separate-stderr "$SHIM_RUN" --wait-warn=0.1 --lock-timeout=0.5 "$PROBES/holds_until_told" fcntl file 7>&- </dev/null
+  release
+  [[ "$stderr" == *" for file (write), held by holds_until_told[$holder] ("* ]]
+}
+
+@test "I1: shim-run says nothing of short waits, nor with -q, nor with --wait-warn=0" {
+  run --separate-stderr "$SHIM_RUN" "$PROBES/child_waits_for_parent" fcntl releases file
+  [ "$status" = 0 ]
+  [ "$stderr" = '' ]
+  local option
+  for option in -q --wait-warn=0; do
+    run --separate-stderr "$SHIM_RUN" --wait-warn=0.05 "$option" --lock-timeout=0.5 flock file flock file true
+    [[ "$stderr" != *"has waited"* ]]
+  done
+}
+
+# waiting_job: a session in which one process holds the file and another one waits for it
+waiting_job() {
+  rmdir "$SESSION"
+  TMPDIR=$WORK setsid "$SHIM_RUN" -q "$@" --wait-warn=0 flock file flock file true 3>&- &
+  job=$!
+}
+
+# end_job: the whole of it; who waits has the lock too, by the descriptor that it inherited
+end_job() {
+  kill -KILL -- -"$job"
+  wait "$job" || true
+}
+
+# live [SESSION]: what shim-report shows as soon as somebody waits
+live() {
+  until run "$SHIM_REPORT" --live "$@" && [[ "$output" == *"has waited"* ]]; do kill -0 "$job"; done
+}
+
+@test "I4: shim-report --live shows who waits for whom and who holds, for how long" {
+  need flock
+  waiting_job -o "$SESSION"
+  live "$SESSION"
+  end_job
+  [[ "${lines[0]}" == "flock["*"] (flock file true) has waited "*" s for file (write), held for "*" s by flock["*"] (flock file flock file true)"* ]]
+  [[ "${lines[1]}" == "flock["*"] (flock file flock file true) has held file (write) for "*" s" ]]
+  [ "${#lines[@]}" = 2 ]
+  # Whoever was killed is there until it is gone.
+  until run "$SHIM_REPORT" --live "$SESSION" && [ "$output" = "nobody holds a lock or waits for one" ]; do
+    [ "$status" = 0 ]
+  done
+}
+
+@test "I4: shim-report --live finds the session by itself" {
+  need flock
+  waiting_job
+  export TMPDIR=$WORK
+  live
+  end_job
+  [ "${#lines[@]}" = 2 ]
+}
+
+@test "I4: shim-report --live says what is wrong with a session that it cannot show" {
+  TMPDIR=$WORK run "$SHIM_REPORT" --live
+  [ "$status" = 2 ]
+  [[ "$output" == *"no session of yours"* ]]
+  run "$SHIM_REPORT" --live /nonexistent
+  [ "$status" = 2 ]
+  [[ "$output" == *"/nonexistent': No such file"* ]]
+  ln -s "$SESSION" link
+  run "$SHIM_REPORT" --live link
+  [ "$status" = 2 ]
+}
+
+@test "R5: shim-report --live shows nothing of a picture that is cut off or garbage, and does not crash" {
+  need flock python3
+  waiting_job -o "$SESSION"
+  live "$SESSION"
+  cp "$SESSION/picture" picture
+  end_job
+  local way
+  for way in empty cut noise lies; do
+    python3 - "$way" picture "$SESSION/picture" <<'END'
+import os, random, sys
+way, source, target = sys.argv[1:]
+data = bytearray(open(source, "rb").read())
+random.seed(4)
+if way == "empty":
+    data = b""
+elif way == "cut":
+    data = data[:len(data) // 2]
+elif way == "noise":
+    data = random.randbytes(len(data))
+else:
+    # The head is right, and the pid and start of a process that lives; the rest is anything.
+    data[4096:] = random.randbytes(len(data) - 4096)
+    started = int(open(f"/proc/{os.getppid()}/stat").read().rsplit(")", 1)[1].split()[19])
+    namespace = os.stat("/proc/self/ns/pid").st_ino
+    for place in range(4096):
+        at = 4096 + 1024 * place
+        data[at:at + 32] = ((1 << 32 | os.getppid()).to_bytes(8, "little") + (1).to_bytes(4, "little") +
+                            namespace.to_bytes(4, "little") + bytes(8) + started.to_bytes(8, "little"))
+    for entry in range(4096 + 4096 * 1024, len(data), 128):
+        data[entry:entry + 8] = (1 << 32 | random.randrange(1, 4097)).to_bytes(8, "little")
+        data[entry + 8] &= 0xfe
+        data[entry + 64] &= 0xfe
+open(target, "wb").write(data)
+END
+    run "$SHIM_REPORT" --live "$SESSION"
+    [ "$status" = 0 ]
+    ! LC_ALL=C grep -q '[^ -~]' <<<"$output"
+    [ "$way" = lies ] || [ "$output" = "nobody holds a lock or waits for one" ]
+  done
+}

@@ -13,6 +13,7 @@
 #include "run/options.h"
 #include "run/rules_check.h"
 #include "run/session.h"
+#include "run/waits.h"
 #include "start/outside.h"
 
 #include <errno.h>
@@ -118,6 +119,8 @@ int main(int argc, char **argv) {
     static char **environment;
     environment = prepare_environment(&options, &session, library);
     environment = check_command(&options, &session, reporter, environment);
+    if (!options.quiet && options.settings.lock_mode != LOCKS_OFF)
+        waits_begin(&session.fd, options.settings.wait_warn_ns);
     int status = command_run(options.command, environment, &session.fd);
     return finish(&options, &session, reporter, status);
 }

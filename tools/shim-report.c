@@ -6,6 +6,7 @@
 #include "config.h"
 #include "report/findings.h"
 #include "report/formats.h"
+#include "report/live.h"
 #include "report/record.h"
 
 #include <errno.h>
@@ -208,6 +209,8 @@ static bool has_failed(const struct findings *findings, const struct kind_set *f
 }
 
 int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--live") == 0)
+        return live_main(argv + 2);
     setlocale(LC_CTYPE, "");
     struct options options = read_options(argc, argv);
     struct findings findings;

@@ -3,7 +3,6 @@
 #include "base/proc.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "lock/holders.h"
 
 #include <string.h>
 
@@ -24,12 +23,12 @@ static bool waits_for_a_child(pid_t pid, const struct proc_stat *process) {
            (number == SYS_wait4 || number == SYS_waitid);
 }
 
-enum ancestry ancestry_of(pid_t holder) {
+enum ancestry ancestry_of(pid_t parent, pid_t holder) {
     struct proc_stat process;
     bool hangs = true;
-    if (holder <= 1 || !holder_proc_is_ours())
+    pid_t pid = parent;
+    if (holder <= 1)
         return ANCESTRY_NONE;
-    pid_t pid = (pid_t)sys_call3(SYS_getppid, 0, 0, 0);
     for (int i = 0; i < GENERATIONS_MAX && pid > 1 && proc_stat(pid, &process) == 0; i++) {
         hangs = hangs && waits_for_a_child(pid, &process);
         if (pid == holder)

@@ -13,6 +13,7 @@ enum ancestry {
                           child: the lock can be released by nobody before we end */
 };
 
-enum ancestry ancestry_of(pid_t holder);
+/* parent: of who waits. Numbers are those of this process's /proc. */
+enum ancestry ancestry_of(pid_t parent, pid_t holder);
 
 #endif

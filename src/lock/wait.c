@@ -292,6 +292,12 @@ struct wait_end {
     int64_t began;
 };
 
+static enum ancestry ancestry_now(pid_t holder) {
+    if (!holder_proc_is_ours())
+        return ANCESTRY_NONE;
+    return ancestry_of((pid_t)sys_call3(SYS_getppid, 0, 0, 0), holder);
+}
+
 static void report_ancestor(const struct waiting *w, const struct wait_end *end, int64_t since,
                             enum ancestry ancestry, struct log_place *provisional) {
     finding_ancestor(
@@ -320,7 +326,7 @@ static void report_end(const struct waiting *w, int result, const struct wait_en
                               "the wait lasted longer than the limit that wait-warn sets");
     /* Where it was sure from the beginning it was said then. */
     if (end->ancestry == ANCESTRY_ANCESTOR && (gave_up || was_long))
-        report_ancestor(w, end, since, result == 0 ? ANCESTRY_ANCESTOR : ancestry_of(end->holder),
+        report_ancestor(w, end, since, result == 0 ? ANCESTRY_ANCESTOR : ancestry_now(end->holder),
                         NULL);
     if (result == 0 && is_stale(w))
         report_stale(w);
@@ -428,7 +434,7 @@ int wait_for_lock(const struct waiting *w) {
             report_own_lock(w);
         show(&k);
         end.holder = holder_of(w);
-        end.ancestry = ancestry_of(end.holder);
+        end.ancestry = ancestry_now(end.holder);
         picture_set_holder(k.shown, end.holder, end.ancestry);
         record_begin(&k, &end);
         result = has_timeout() ? wait_until_timeout(w, end.began) : wait_now(w);
