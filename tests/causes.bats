@@ -419,3 +419,64 @@ END
     [ "$way" = lies ] || [ "$output" = "nobody holds a lock or waits for one" ]
   done
 }
+
+# ---- Locks that others inherited ----
+
+# What a compile cache does: a program that is started under the lock stays, with the lock's descriptor.
+# It ends when the pipe does, which the test has open as 7.
+leave_behind() {
+  mkfifo go
+  exec 7<>go
+  cat >script <<'END'
+flock file sh -c 'cat <go >/dev/null 2>&1 & exit 0'
+"$@"
+exit 0
+END
+}
+
+leak() { events leaked-lock | jq -r "$1"; }
+
+@test "L3: a program that inherited the lock of one that has ended is named to who waits for it" {
+  need flock
+  leave_behind
+  run bare timeout -k 1 1 sh script flock file true 3>&- 7>&-
+  [ "$status" = 124 ]
+  exec 7>&-
+  exec 7<>go
+  EXTRA_SETTINGS=lock-timeout=0.3 run shimmed sh script flock file true 3>&- 7>&-
+  exec 7>&-
+  [ "$(events leaked-lock | wc -l)" = 1 ]
+  [ "$(leak .there.command)" = cat ]
+  [ "$(leak .there.fd)" = 3 ]
+  [ "$(leak .file.path)" = "$WORK/file" ]
+  [[ "$(leak .detail)" == *"took the lock and has ended"* ]]
+  [[ "$(leak .there.since)" < "$(leak .time)" ]]
+}
+
+@test "L3: shim-run names a program that goes on with an inherited lock when the job has ended" {
+  need flock
+  leave_behind
+  rmdir "$SESSION"
+  run --separate-stderr "$SHIM_RUN" -o "$SESSION" sh script 3>&- 7>&-
+  exec 7>&-
+  [ "$(events leaked-lock | wc -l)" = 1 ]
+  [ "$(leak .there.command)" = cat ]
+  [ "$(leak .there.fd)" = 3 ]
+  [ "$(leak .severity)" = warning ]
+  [ "$(leak .file.path)" = "$WORK/file" ]
+  [[ "$stderr" == *"leaked-lock: "*"file"* ]]
+}
+
+@test "L3: nothing has leaked where a shell, a daemon of the same program, or the child under flock(1) holds the lock" {
+  need flock
+  rmdir "$SESSION"
+  # flock(1) ends, and the shell has the lock: that is what it is for.
+  run "$SHIM_RUN" -o "$SESSION" --lock-timeout=0.2 sh -c 'exec 9>file; flock 9; flock file true; exit 0'
+  [ -z "$(events leaked-lock)" ]
+  # The command under flock(1) has the descriptor as long as flock(1) has.
+  run "$SHIM_RUN" -o "$SESSION" --lock-timeout=0.2 flock file2 sh -c 'flock file2 true; exit 0'
+  [ -z "$(events leaked-lock)" ]
+  # It closes the descriptor for its command.
+  run "$SHIM_RUN" -o "$SESSION" flock -o file3 sh -c 'sleep 1 >/dev/null 2>&1 3>&- & exit 0'
+  [ -z "$(events leaked-lock)" ]
+}

@@ -9,6 +9,7 @@
 #include "run/command.h"
 #include "run/environment.h"
 #include "run/fail.h"
+#include "run/leaks.h"
 #include "run/finish.h"
 #include "run/options.h"
 #include "run/rules_check.h"
@@ -122,5 +123,7 @@ int main(int argc, char **argv) {
     if (!options.quiet && options.settings.lock_mode != LOCKS_OFF)
         waits_begin(&session.fd, options.settings.wait_warn_ns);
     int status = command_run(options.command, environment, &session.fd);
+    if (options.settings.lock_mode != LOCKS_OFF)
+        leaks_record(&session, our_path(reporter));
     return finish(&options, &session, reporter, status);
 }

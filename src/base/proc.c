@@ -6,10 +6,14 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <time.h>
 
 ssize_t proc_read(pid_t pid, const char *what, char *bytes, size_t size) {
     char name[64];
     struct text path;
+    size_t length = 0;
+    ssize_t got = 0;
     text_begin(&path, name, sizeof name);
     text_add(&path, "/proc/");
     text_add_decimal(&path, (uint64_t)pid);
@@ -17,10 +21,11 @@ ssize_t proc_read(pid_t pid, const char *what, char *bytes, size_t size) {
     int fd = sys_openat(AT_FDCWD, name, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return fd;
-    ssize_t length = sys_read(fd, bytes, size - 1);
+    while (length < size - 1 && (got = sys_read(fd, bytes + length, size - 1 - length)) > 0)
+        length += (size_t)got;
     sys_close(fd);
-    bytes[length > 0 ? length : 0] = '\0';
-    return length;
+    bytes[length] = '\0';
+    return got < 0 && length == 0 ? got : (ssize_t)length;
 }
 
 /* Words are counted behind the name, which may contain anything. */
@@ -53,6 +58,17 @@ int proc_stat(pid_t pid, struct proc_stat *stat) {
 uint64_t proc_started(pid_t pid) {
     struct proc_stat stat;
     return proc_stat(pid, &stat) == 0 && stat.state != 'Z' && stat.state != 'X' ? stat.started : 0;
+}
+
+int64_t proc_started_at(pid_t pid) {
+    struct timespec now, boot;
+    uint64_t started = proc_started(pid), per_second = getauxval(AT_CLKTCK);
+    if (started == 0 || per_second == 0)
+        return 0;
+    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    return (now.tv_sec - boot.tv_sec) * INT64_C(1000000000) + now.tv_nsec - boot.tv_nsec +
+           (int64_t)(started * (UINT64_C(1000000000) / per_second));
 }
 
 /* The last number of the line "NSpid: 4711 17 1" is the one in its own namespace. */

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Reads the beginning of /proc/PID/WHAT (WHAT with its slash) and ends it with a NUL. Returns its
+/* Reads /proc/PID/WHAT (WHAT with its slash), at most size - 1 bytes, and ends it with a NUL. Returns its
  * length, or -errno. */
 ssize_t proc_read(pid_t pid, const char *what, char *bytes, size_t size);
 
@@ -24,6 +24,9 @@ int proc_stat(pid_t pid, struct proc_stat *stat);
 /* When the process was started; 0: it has ended (one that is not reaped yet too), or cannot be seen.
  * No other process has the same number and start. */
 uint64_t proc_started(pid_t pid);
+
+/* The same in real time, nanoseconds; exact to a hundredth of a second. */
+int64_t proc_started_at(pid_t pid);
 
 /* The number here of a process that has the number ns_pid in a pid namespace of its own and was
  * started then; 0: not found. Looks through all processes. */

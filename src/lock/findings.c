@@ -317,6 +317,30 @@ void finding_ancestor(const struct request *q, struct file *file, int pid, int64
     scratch_end(draft, sizeof *draft);
 }
 
+void finding_if_leaked(const struct request *q, struct file *file, int pid) {
+    char detail[256];
+    struct text text;
+    struct draft *draft =
+        draft_about_process(EVENT_LEAKED_LOCK, ACTION_WAITED, q, file, pid, 0, NULL);
+    if (!draft)
+        return;
+    clock_gettime(CLOCK_REALTIME, &draft->here.since);
+    if (draft->holder.leaked) {
+        enum fdinfo_class lock_class = class_of(q) == OWNER_FLOCK ? FDINFO_FLOCK : FDINFO_OFD;
+        draft->there.fd =
+            holder_descriptor_of(pid, file->dev, file->ino, &q->range, RANGE_WRITE, lock_class);
+        text_begin(&text, detail, sizeof detail);
+        text_add(&text, "process ");
+        text_add_decimal(&text, (uint64_t)draft->holder.taker);
+        text_add(&text,
+                 " took the lock and has ended; the program that has it now was started with "
+                 "the descriptor, which is not close-on-exec");
+        draft->event.detail = detail;
+        log_event(&draft->event);
+    }
+    scratch_end(draft, sizeof *draft);
+}
+
 static struct event_party party_of(const struct wait_party *party) {
     struct event_party result = {.pid = party->pid,
                                  .tid = party->tid,

@@ -71,6 +71,10 @@ void finding_wait_begins(const struct request *request, struct file *file, int p
 void finding_ancestor(const struct request *request, struct file *file, int pid, int64_t since_ns,
                       const char *detail, struct log_place *provisional);
 
+/* The holder's program inherited the descriptor that carries the lock, and who took the lock has
+ * ended. Nothing is said if that is not so. */
+void finding_if_leaked(const struct request *request, struct file *file, int pid);
+
 /* A cycle of waits, with every edge. One of a single thread is a self-deadlock. */
 void finding_deadlock(const struct request *request, struct file *file,
                       const struct wait_cycle *cycle, enum event_action action);

@@ -544,22 +544,36 @@ static pid_t find_in_proc(const struct question *question, enum fdinfo_class loc
     return pid > 0 ? pid : -1;
 }
 
-enum holder_answer holder_ask_process(pid_t pid, uint64_t dev, uint64_t ino,
-                                      const struct byte_range *range, enum range_type type,
-                                      enum fdinfo_class lock_class) {
-    struct question question = {dev, ino, *range, type};
+static enum holder_answer look_through(pid_t pid, const struct question *question,
+                                       enum fdinfo_class lock_class, int *fd) {
     self();
     struct search *search = atomic_load(&proc_is_ours) ? scratch_begin(sizeof *search) : NULL;
     if (search == NULL)
         return HOLDER_CANNOT_TELL;
-    search->question = &question;
+    search->question = question;
     search->lock_class = lock_class;
     search->match = OVERLAPS;
     hidden_begin();
     bool found = search_process(search, pid);
     hidden_end();
+    *fd = search->fd;
     scratch_end(search, sizeof *search);
     return found ? HOLDER_YES : HOLDER_NO;
+}
+
+enum holder_answer holder_ask_process(pid_t pid, uint64_t dev, uint64_t ino,
+                                      const struct byte_range *range, enum range_type type,
+                                      enum fdinfo_class lock_class) {
+    struct question question = {dev, ino, *range, type};
+    int fd;
+    return look_through(pid, &question, lock_class, &fd);
+}
+
+int holder_descriptor_of(pid_t pid, uint64_t dev, uint64_t ino, const struct byte_range *range,
+                         enum range_type type, enum fdinfo_class lock_class) {
+    struct question question = {dev, ino, *range, type};
+    int fd;
+    return look_through(pid, &question, lock_class, &fd) == HOLDER_YES ? fd : -1;
 }
 
 pid_t holder_find(uint64_t dev, uint64_t ino, const struct byte_range *range,

@@ -105,6 +105,10 @@ enum holder_answer holder_ask_process(pid_t pid, uint64_t dev, uint64_t ino,
                                       const struct byte_range *range, enum range_type type,
                                       enum fdinfo_class lock_class);
 
+/* The same, saying which descriptor it is; -1: none, or it cannot be told. */
+int holder_descriptor_of(pid_t pid, uint64_t dev, uint64_t ino, const struct byte_range *range,
+                         enum range_type type, enum fdinfo_class lock_class);
+
 /* The pid namespace of this process, as a number; 0 if it cannot be told. */
 uint32_t holder_namespace(void);
 

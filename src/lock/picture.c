@@ -107,6 +107,7 @@ static void describe_self(struct picture_process *process, pid_t pid) {
     process->proc_pid =
         length > 0 && text_decimal(number, (size_t)length, &value) ? (int32_t)value : 0;
     process->pid_namespace = holder_namespace();
+    process->parent = (int32_t)sys_call3(SYS_getppid, 0, 0, 0);
     process->started = proc_started(process->proc_pid > 0 ? process->proc_pid : pid);
     read_link("/proc/self/exe", process->exe, sizeof process->exe);
     read_link("/proc/self/cwd", process->cwd, sizeof process->cwd);
@@ -350,11 +351,47 @@ static enum fit fit_of(char *base, const struct glimpse *g, pid_t pid, pid_t tak
     if (pid > 0 && number_here(process) == pid)
         return FIT_IT;
     if (is_dead(process))
-        return g->lock_class == OWNER_FLOCK && pid > 0 &&
+        return g->lock_class != OWNER_RECORD && pid > 0 &&
                        (taker == 0 || taker == picture_pid(atomic_load(&process->tenant)))
                    ? FIT_LEFTOVER
                    : FIT_NONE;
     return pid > 0 ? FIT_NONE : FIT_POSSIBLE;
+}
+
+/* The environment that the process was started with names this session's directory. */
+#define ENVIRONMENT_MAX ((size_t)256 << 10)
+
+static bool is_of_session(pid_t pid) {
+    char wanted[SETTINGS_PATH_MAX + 8];
+    struct text text;
+    bool found = false;
+    char *bytes = scratch_begin(ENVIRONMENT_MAX);
+    ssize_t got = bytes ? proc_read(pid, "/environ", bytes, ENVIRONMENT_MAX) : 0;
+    text_begin(&text, wanted, sizeof wanted);
+    text_add(&text, "out=");
+    text_add_escaped(&text, settings.out);
+    for (ssize_t at = 0; at < got && !found; at += (ssize_t)strlen(bytes + at) + 1)
+        found = strncmp(bytes + at, "RACESHIM=", 9) == 0 && strstr(bytes + at, wanted);
+    scratch_end(bytes, ENVIRONMENT_MAX);
+    return found;
+}
+
+/* Starts are told in clock ticks. */
+#define TICK_NS INT64_C(10000000)
+
+/* Another program than the one that took the lock, started in this session after that. A process
+ * that only forks, as a daemon does at its start, takes its lock along on purpose; a shell had its
+ * descriptor before flock(1) locked it. */
+static bool has_inherited(const struct glimpse *g, const struct picture_process *taker, pid_t pid) {
+    char link[64], exe[sizeof taker->exe];
+    struct text text;
+    text_begin(&text, link, sizeof link);
+    text_add(&text, "/proc/");
+    text_add_decimal(&text, (uint64_t)pid);
+    text_add(&text, "/exe");
+    read_link(link, exe, sizeof exe);
+    return exe[0] != '\0' && strcmp(exe, taker->exe) != 0 && pid != taker->parent &&
+           proc_started_at(pid) + TICK_NS > g->since && is_of_session(pid);
 }
 
 static void describe_holder(char *base, const struct glimpse *g, enum fit fit, pid_t pid,
@@ -367,8 +404,11 @@ static void describe_holder(char *base, const struct glimpse *g, enum fit fit, p
     name_stacks(name, g->owner);
     if (!stack_file_find(name, g->stack, holder->stack, sizeof holder->stack))
         holder->stack[0] = '\0';
-    if (fit == FIT_LEFTOVER)
+    if (fit == FIT_LEFTOVER) {
+        holder->taker = picture_pid(atomic_load(&process->tenant));
+        holder->leaked = has_inherited(g, process, pid);
         return;
+    }
     holder->pid = pid > 0 ? pid : number_here(process);
     if (process->pid_namespace != holder_namespace())
         holder->ns_pid = picture_pid(atomic_load(&process->tenant));

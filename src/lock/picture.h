@@ -84,6 +84,10 @@ struct picture_holder {
     pid_t tid;
     int fd;
     int64_t since_ns;
+    /* Its program was started in this session with the descriptor, by or through a process that took
+     * the lock and has ended. */
+    bool leaked;
+    pid_t taker;       /* who that was */
     char command[480]; /* words separated by NULs, ended by two */
     char stack[8192];  /* a JSON array of frames; "": not known */
 };

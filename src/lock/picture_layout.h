@@ -38,8 +38,8 @@ struct picture_process {
     _Atomic uint32_t ready;  /* the generation, once the rest is written */
     uint32_t pid_namespace;  /* inode number of /proc/self/ns/pid; 0: not known */
     int32_t proc_pid;        /* as its /proc calls it; 0: not known */
-    uint32_t unused;
-    uint64_t started; /* clock ticks after the boot */
+    int32_t parent;          /* when it entered, in its own namespace */
+    uint64_t started;        /* clock ticks after the boot */
     char exe[256];
     char command[480]; /* words separated by NULs, as /proc/PID/cmdline, perhaps cut */
     char cwd[256];

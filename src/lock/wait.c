@@ -412,6 +412,8 @@ static void record_begin(struct wait_in_kernel *k, const struct wait_end *end) {
         return;
     if (settings.wait_warn_ns > 0)
         finding_wait_begins(w->request, w->description->file, end->holder, since, &k->record);
+    if (end->holder > 0 && w->kind != WAIT_HIDDEN && w->kind != WAIT_POSIX)
+        finding_if_leaked(w->request, w->description->file, end->holder);
     if (end->ancestry == ANCESTRY_HANGS)
         report_ancestor(w, end, since, end->ancestry, NULL);
     else if (end->ancestry == ANCESTRY_ANCESTOR && settings.wait_warn_ns > 0)

@@ -6,7 +6,6 @@
 #include "report/log.h"
 
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/prctl.h>
 
 /* ---- Equal findings ---- */
@@ -216,18 +215,10 @@ static void put_command(struct json *json, const struct event_party *party) {
         json_string_of(json, "command", words, length);
 }
 
-/* The start is told in clock ticks after the boot. */
 static void put_started(struct json *json, pid_t pid) {
-    struct proc_stat stat;
-    struct timespec now, boot;
-    int64_t second = 1000000000, per_second = (int64_t)getauxval(AT_CLKTCK);
-    if (proc_stat(pid, &stat) != 0 || per_second == 0)
-        return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    clock_gettime(CLOCK_BOOTTIME, &boot);
-    int64_t ns = (now.tv_sec - boot.tv_sec) * second + now.tv_nsec - boot.tv_nsec +
-                 (int64_t)stat.started * (second / per_second);
-    put_time(json, "started", &(struct timespec){ns / second, ns % second});
+    int64_t ns = proc_started_at(pid);
+    if (ns != 0)
+        put_time(json, "started", &(struct timespec){ns / 1000000000, ns % 1000000000});
 }
 
 static void put_other_process(struct json *json, const struct event_party *party,

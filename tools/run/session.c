@@ -16,13 +16,17 @@
 #include <time.h>
 #include <unistd.h>
 
+static void write_time(char *text, size_t size, const struct timespec *time) {
+    struct tm parts;
+    gmtime_r(&time->tv_sec, &parts);
+    size_t length = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &parts);
+    snprintf(text + length, size - length, ".%09ldZ", time->tv_nsec);
+}
+
 static void now(char *text, size_t size) {
     struct timespec time;
-    struct tm parts;
     clock_gettime(CLOCK_REALTIME, &time);
-    gmtime_r(&time.tv_sec, &parts);
-    size_t length = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + length, size - length, ".%09ldZ", time.tv_nsec);
+    write_time(text, size, &time);
 }
 
 /* The command may change its directory, and a slash at the end would follow a link. */
@@ -189,8 +193,9 @@ static void escape(char *text, size_t size, const char *path) {
     text[used] = '\0';
 }
 
-void session_record(const struct session *session, const char *kind, const char *program,
-                    const char *detail) {
+/* more: further fields, each with the comma before it. */
+static void write_record(const struct session *session, const char *kind, const char *severity,
+                         const char *program, const char *detail, const char *more) {
     int fd = -1;
     for (int n = 0; fd < 0 && n < 1000; n++) {
         char name[40];
@@ -207,10 +212,35 @@ void session_record(const struct session *session, const char *kind, const char 
     now(time, sizeof time);
     if (fd < 0 ||
         dprintf(fd,
-                "{\"v\":1,\"kind\":\"%s\",\"severity\":\"note\",\"time\":\"%s\",\"pid\":%d,"
+                "{\"v\":1,\"kind\":\"%s\",\"severity\":\"%s\",\"time\":\"%s\",\"pid\":%d,"
                 "\"tid\":%d,\"thread\":\"shim-run\",\"exe\":\"%s\",\"action\":\"none\",\"count\":1,"
-                "\"id\":\"%016" PRIx64 "\",\"detail\":\"%s\"}\n",
-                kind, time, (int)getpid(), (int)getpid(), exe, fingerprint(detail), sentence) < 0)
+                "\"id\":\"%016" PRIx64 "\",\"detail\":\"%s\"%s}\n",
+                kind, severity, time, (int)getpid(), (int)getpid(), exe,
+                fingerprint(*more ? more : detail), sentence, more) < 0)
         fail("cannot write in session directory '%s': %s", session->path, strerror(errno));
     close(fd);
+}
+
+void session_record(const struct session *session, const char *kind, const char *program,
+                    const char *detail) {
+    write_record(session, kind, "note", program, detail, "");
+}
+
+void session_record_leak(const struct session *session, const char *program, const char *detail,
+                         const struct session_leak *leak) {
+    static char path[24576], exe[24576], command[4096], more[65536];
+    char since[40];
+    struct timespec time = {leak->since_ns / 1000000000, leak->since_ns % 1000000000};
+    escape(path, sizeof path, leak->path);
+    escape(exe, sizeof exe, leak->exe);
+    escape(command, sizeof command, leak->command);
+    write_time(since, sizeof since, &time);
+    snprintf(more, sizeof more,
+             ",\"file\":{\"path\":\"%s\",\"dev\":%" PRIu64 ",\"ino\":%" PRIu64
+             "},\"range\":{\"start\":0,\"len\":0,\"type\":\"%s\"},\"there\":{\"pid\":%d,\"tid\":0,"
+             "\"thread\":\"\",\"exe\":\"%s\",\"command\":\"%s\",\"fd\":%d,\"since\":\"%s\","
+             "\"stack\":[]}",
+             path, leak->dev, leak->ino, leak->writes ? "write" : "read", (int)leak->pid, exe,
+             command, leak->fd, since);
+    write_record(session, "leaked-lock", "warning", program, detail, more);
 }
