@@ -480,3 +480,60 @@ leak() { events leaked-lock | jq -r "$1"; }
   run "$SHIM_RUN" -o "$SESSION" flock -o file3 sh -c 'sleep 1 >/dev/null 2>&1 3>&- & exit 0'
   [ -z "$(events leaked-lock)" ]
 }
+
+# ---- The order of locks ----
+
+# inversion JQ: of the only deadlock record
+inversion() {
+  [ "$(events deadlock | wc -l)" = 1 ]
+  events deadlock | jq -r "$1"
+}
+
+@test "L5: two processes that take two locks in both orders, one after the other, may deadlock" {
+  local kind
+  for kind in fcntl ofd flock mixed; do
+    rm -f "$SESSION"/*
+    run bare sh -c '"$1" "$2" waits one flocked && "$1" "$2" waits flocked one' sh "$PROBES/takes_two_locks" "$kind"
+    [ "$output" = $'taken=1\ntaken=1' ]
+    run shimmed sh -c '"$1" "$2" waits one flocked 5 && "$1" "$2" waits flocked one 5' sh "$PROBES/takes_two_locks" "$kind"
+    [ "$output" = $'taken=5\ntaken=5' ]
+    [ "$(inversion '.severity + " " + .action')" = "warning none" ]
+    [ "$(inversion .file.path)" = "$WORK/one" ]
+    [[ "$(inversion .detail)" == *"while $WORK/flocked was locked"* ]]
+    [ "$(inversion '.here.stack[0].module')" = "$(inversion '.there.stack[0].module')" ]
+    [ "$(inversion .there.command)" = "$PROBES/takes_two_locks $kind waits one flocked 5" ]
+  done
+}
+
+@test "L5: one order, or requests that do not wait, are no deadlock" {
+  run shimmed sh -c '"$1" fcntl waits one two 3; "$1" fcntl waits one two 3' sh "$PROBES/takes_two_locks"
+  [ "$output" = $'taken=3\ntaken=3' ]
+  run shimmed sh -c '"$1" fcntl tries three four; "$1" fcntl tries four three' sh "$PROBES/takes_two_locks"
+  [ "$output" = $'taken=1\ntaken=1' ]
+  no_events
+}
+
+# ---- A lock file that is no more ----
+
+# waited_for: somebody waits for the file
+waited_for() { grep -q -- "-> .*:$(stat -c %i "$WORK/file") " /proc/locks; }
+
+@test "L3: who waited for a lock on a file that was unlinked or replaced meanwhile is told so" {
+  local kind way waiter
+  for kind in fcntl ofd flock; do
+    for way in unlinked replaced; do
+      rm -f "$SESSION"/* file
+      holds bare "$kind"
+      shimmed "$PROBES/holds_until_told" "$kind" "$WORK/file" >granted </dev/null 3>&- 7>&- &
+      waiter=$!
+      until waited_for; do kill -0 "$waiter"; done
+      rm file
+      [ "$way" = unlinked ] || touch file
+      release
+      wait "$waiter"
+      grep -q holder= granted
+      [ "$(events stale-lock | wc -l)" = 1 ]
+      [ "$(events stale-lock | jq -r .action)" = granted ]
+    done
+  done
+}

@@ -148,6 +148,8 @@ struct draft {
     struct event_party edges[WAIT_CYCLE_MAX];
     struct met met;
     struct picture_holder holder;
+    char other_path[SETTINGS_PATH_MAX];
+    char detail[2 * SETTINGS_PATH_MAX];
     char path[SETTINGS_PATH_MAX];
 };
 
@@ -339,6 +341,44 @@ void finding_if_leaked(const struct request *q, struct file *file, int pid) {
         log_event(&draft->event);
     }
     scratch_end(draft, sizeof *draft);
+}
+
+static void say_inverted(struct draft *draft, const struct picture_inversion *inversion) {
+    char link[32];
+    struct text text;
+    finding_link(link, sizeof link, inversion->held_fd);
+    ssize_t length =
+        sys_readlinkat(AT_FDCWD, link, draft->other_path, sizeof draft->other_path - 1);
+    text_begin(&text, draft->detail, sizeof draft->detail);
+    text_add(&text, "locked here while ");
+    text_add(&text, length > 0 ? draft->other_path : "another file");
+    text_add(&text, " was locked, and there the other way round: two that do so at the same time "
+                    "wait for each other for ever");
+    draft->event.detail = draft->detail;
+    picture_describe_order(inversion->other, &draft->holder);
+    draft->there =
+        (struct event_party){.pid = draft->holder.pid,
+                             .tid = draft->holder.tid,
+                             .fd = -1,
+                             .command = draft->holder.command,
+                             .frames = draft->holder.stack[0] ? draft->holder.stack : NULL};
+    draft->event.there = &draft->there;
+}
+
+void finding_if_inverted(const struct request *q, const struct file *file,
+                         struct picture_hold *hold, stack_id stack) {
+    struct picture_request request = finding_picture_request(q, file);
+    request.stack = stack;
+    if (atomic_load_explicit(&picture_hold_count, memory_order_relaxed) < 2)
+        return;
+    struct picture_inversion inversion;
+    if (!picture_note_order(hold, &request, &inversion))
+        return;
+    struct draft *draft = draft_begin(EVENT_DEADLOCK, ACTION_NONE, q, file, q->fd);
+    if (!draft)
+        return;
+    say_inverted(draft, &inversion);
+    draft_end(draft);
 }
 
 static struct event_party party_of(const struct wait_party *party) {

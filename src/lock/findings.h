@@ -75,6 +75,11 @@ void finding_ancestor(const struct request *request, struct file *file, int pid,
  * ended. Nothing is said if that is not so. */
 void finding_if_leaked(const struct request *request, struct file *file, int pid);
 
+/* A blocking request was granted: was this lock, in the session, taken before one that this thread
+ * holds now, when here it comes after it? Two that do so at the same time wait for each other. */
+void finding_if_inverted(const struct request *request, const struct file *file,
+                         struct picture_hold *hold, stack_id stack);
+
 /* A cycle of waits, with every edge. One of a single thread is a self-deadlock. */
 void finding_deadlock(const struct request *request, struct file *file,
                       const struct wait_cycle *cycle, enum event_action action);

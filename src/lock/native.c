@@ -50,8 +50,11 @@ static void keep_account(const struct native *n) {
     }
     if (owner_leave(n->owner, turn))
         closing_finish_owner(q->room, n->owner);
-    if (stack != 0 && n->owner->shown)
+    if (stack != 0 && n->owner->shown) {
         picture_tell_stack(stack);
+        if (n->wait)
+            finding_if_inverted(q, n->description->file, n->owner->shown, stack);
+    }
     if (!n->unlock && atomic_load(&n->description->gone))
         finding_stale(q, n->description);
     if (shared)

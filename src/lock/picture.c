@@ -163,6 +163,33 @@ static bool is_abandoned(char *base, uint64_t owner) {
 
 /* ---- Holds ---- */
 
+/* Those of this process, for the order of locks; what finds no room is in no order. */
+#define MINE_MAX 64
+static struct picture_hold *_Atomic mine_here[MINE_MAX];
+_Atomic uint32_t picture_hold_count;
+
+static void keep_mine(struct picture_hold *hold) {
+    for (unsigned i = 0; i < MINE_MAX; i++) {
+        struct picture_hold *none = NULL;
+        if (atomic_load_explicit(&mine_here[i], memory_order_relaxed) == NULL &&
+            atomic_compare_exchange_strong(&mine_here[i], &none, hold)) {
+            atomic_fetch_add_explicit(&picture_hold_count, 1, memory_order_relaxed);
+            return;
+        }
+    }
+}
+
+static void forget_mine(struct picture_hold *hold) {
+    for (unsigned i = 0; i < MINE_MAX; i++) {
+        struct picture_hold *it = hold;
+        if (atomic_load_explicit(&mine_here[i], memory_order_relaxed) == hold &&
+            atomic_compare_exchange_strong(&mine_here[i], &it, NULL)) {
+            atomic_fetch_sub_explicit(&picture_hold_count, 1, memory_order_relaxed);
+            return;
+        }
+    }
+}
+
 /* In a full bucket so many are asked whether their process still lives. */
 #define DEATH_CHECKS 4
 
@@ -190,6 +217,7 @@ struct picture_hold *picture_take(uint64_t dev, uint64_t ino, uint32_t lock_clas
             atomic_store_explicit(&hold->dev, dev, memory_order_release);
             atomic_store_explicit(&hold->ino, ino, memory_order_release);
             atomic_store_explicit(&hold->lock_class, lock_class, memory_order_release);
+            keep_mine(hold);
             return hold;
         }
     return NULL;
@@ -199,6 +227,7 @@ void picture_give(struct picture_hold *hold) {
     if (hold == NULL)
         return;
     uint64_t mine = atomic_load_explicit(&self, memory_order_relaxed);
+    forget_mine(hold);
     atomic_store_explicit(&hold->count, 0, memory_order_release);
     atomic_compare_exchange_strong(&hold->owner, &mine, 0);
 }
@@ -238,6 +267,9 @@ void picture_after_fork(void) {
     uint32_t end = atomic_exchange(&told_end, 0);
     for (uint32_t i = 0; i < end; i++)
         atomic_store_explicit(&picture_stacks_told[i], 0, memory_order_relaxed);
+    for (unsigned i = 0; i < MINE_MAX; i++)
+        atomic_store_explicit(&mine_here[i], NULL, memory_order_relaxed);
+    atomic_store(&picture_hold_count, 0);
     atomic_store(&self, 0);
     if (atomic_load(&state) == PICTURE_MAKING)
         atomic_store(&state, PICTURE_NONE);
@@ -441,4 +473,130 @@ bool picture_find_holder(const struct picture_request *request, pid_t pid,
         return false;
     describe_holder(base, &best, best_fit, pid, holder);
     return true;
+}
+
+/* ---- In which order ---- */
+
+struct order {
+    uint64_t held_dev, held_ino, wanted_dev, wanted_ino;
+    uint8_t holds, wants;
+};
+
+static uint64_t mix(uint64_t hash, uint64_t value) {
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+static uint64_t key_of(const struct order *o) {
+    uint64_t key = mix(mix(mix(mix(1, o->held_dev), o->held_ino), o->wanted_dev), o->wanted_ino);
+    key = mix(key, (uint64_t)o->holds << 1 | o->wants);
+    return key ? key : 1;
+}
+
+/* Orders that this process has taken down, a word each; a loop that nests the same locks again and
+ * again stops here. */
+#define KNOWN_ORDERS 64
+static _Atomic uint64_t known_orders[KNOWN_ORDERS];
+
+static bool is_known(uint64_t key) {
+    return atomic_exchange_explicit(&known_orders[key % KNOWN_ORDERS], key, memory_order_relaxed) ==
+           key;
+}
+
+#define ORDER_TRIES 16
+
+static bool is_order(const struct picture_order *entry, const struct order *o) {
+    return atomic_load(&entry->ready) != 0 && entry->held_dev == o->held_dev &&
+           entry->held_ino == o->held_ino && entry->wanted_dev == o->wanted_dev &&
+           entry->wanted_ino == o->wanted_ino && entry->holds == o->holds &&
+           entry->wants == o->wants;
+}
+
+static struct picture_order *find_order(char *base, const struct order *o) {
+    uint64_t key = key_of(o);
+    for (uint32_t i = 0; i < ORDER_TRIES; i++) {
+        struct picture_order *entry = picture_order_at(base, (uint32_t)(key + i) % PICTURE_ORDERS);
+        if (!touch(entry, sizeof *entry) || atomic_load(&entry->key) == 0)
+            return NULL;
+        if (atomic_load(&entry->key) == key && is_order(entry, o))
+            return entry;
+    }
+    return NULL;
+}
+
+static void add_order(char *base, const struct order *o, const struct picture_request *request) {
+    uint64_t key = key_of(o);
+    for (uint32_t i = 0; i < ORDER_TRIES; i++) {
+        struct picture_order *entry = picture_order_at(base, (uint32_t)(key + i) % PICTURE_ORDERS);
+        uint64_t none = 0;
+        if (!touch(entry, sizeof *entry) || atomic_load(&entry->key) == key)
+            return;
+        if (!atomic_compare_exchange_strong(&entry->key, &none, key))
+            continue;
+        entry->held_dev = o->held_dev;
+        entry->held_ino = o->held_ino;
+        entry->wanted_dev = o->wanted_dev;
+        entry->wanted_ino = o->wanted_ino;
+        entry->holds = o->holds;
+        entry->wants = o->wants;
+        entry->owner = atomic_load(&self);
+        entry->stack = request->stack;
+        entry->tid = request->tid;
+        atomic_store(&entry->ready, 1);
+        return;
+    }
+}
+
+/* Who holds the one and wants the other excludes, and is excluded by, who does it the other way
+ * round. */
+static struct picture_order *find_inverse(char *base, const struct order *o) {
+    for (unsigned types = 0; types < 4; types++) {
+        struct order inverse = {o->wanted_dev, o->wanted_ino, o->held_dev,
+                                o->held_ino,   types >> 1,    types & 1};
+        bool excludes = (o->holds == RANGE_WRITE || inverse.wants == RANGE_WRITE) &&
+                        (inverse.holds == RANGE_WRITE || o->wants == RANGE_WRITE);
+        struct picture_order *entry = excludes ? find_order(base, &inverse) : NULL;
+        if (entry)
+            return entry;
+    }
+    return NULL;
+}
+
+void picture_describe_order(const struct picture_order *entry, struct picture_holder *other) {
+    const struct picture_process *process = picture_process_of(file.base, entry->owner);
+    char name[48];
+    *other = (struct picture_holder){.fd = -1};
+    name_stacks(name, entry->owner);
+    if (!stack_file_find(name, entry->stack, other->stack, sizeof other->stack))
+        other->stack[0] = '\0';
+    if (!process)
+        return;
+    other->pid = picture_pid(atomic_load(&process->tenant));
+    other->tid = entry->tid;
+    memcpy(other->command, process->command, sizeof other->command);
+    memset(other->command + sizeof other->command - 2, 0, 2);
+}
+
+bool picture_note_order(struct picture_hold *hold, const struct picture_request *request,
+                        struct picture_inversion *inversion) {
+    char *base = base_here();
+    bool found = false;
+    for (unsigned i = 0; base && i < MINE_MAX; i++) {
+        struct picture_hold *other = atomic_load_explicit(&mine_here[i], memory_order_relaxed);
+        struct glimpse g;
+        if (!other || other == hold || !glance(other, &g) || g.count == 0 ||
+            g.tid != request->tid || (g.ino == request->ino && g.dev == request->dev))
+            continue;
+        struct order o = {g.dev,        g.ino,           request->dev,
+                          request->ino, (uint8_t)g.type, (uint8_t)request->type};
+        if (is_known(key_of(&o)))
+            continue;
+        struct picture_order *inverse = found ? NULL : find_inverse(base, &o);
+        add_order(base, &o, request);
+        if (inverse) {
+            *inversion = (struct picture_inversion){g.fd, inverse};
+            found = true;
+        }
+    }
+    return found;
 }

@@ -43,6 +43,9 @@ static inline void picture_update(struct picture_hold *hold, const struct range_
     atomic_store_explicit(&hold->seq, seq + 1, memory_order_release);
 }
 
+/* How many holds this process has: owners that hold something, or did. One load. */
+extern _Atomic uint32_t picture_hold_count;
+
 /* Writes the stack into this process's file of stacks, unless that was done: others then know it by
  * its number. Two loads once it was. Not inside a turn. */
 #define PICTURE_TOLD_WORDS (1 << 15) /* a bit for every stack_id there can be */
@@ -97,6 +100,23 @@ struct picture_holder {
  * tells since when it is held: a descriptor may outlive the process that locked through it. */
 bool picture_find_holder(const struct picture_request *request, pid_t pid,
                          struct picture_holder *holder);
+
+/* ---- In which order ---- */
+
+/* Two locks that were taken in both orders, by blocking requests that exclude each other. */
+struct picture_inversion {
+    int held_fd;                       /* of this thread's lock that is held meanwhile */
+    const struct picture_order *other; /* the other order */
+};
+
+/* This thread was granted a lock that it would have waited for. Takes down, for the whole session,
+ * that it came after each other one that the thread holds. True, once for each two files in this
+ * process: they were taken in the other order too. hold: of the lock that was granted. */
+bool picture_note_order(struct picture_hold *hold, const struct picture_request *request,
+                        struct picture_inversion *inversion);
+
+/* Who took them in that order; it may have ended. */
+void picture_describe_order(const struct picture_order *order, struct picture_holder *who);
 
 /* In a forked child. */
 void picture_after_fork(void);

@@ -5,7 +5,7 @@
  * the machine's own; a reader checks magic and version first. Whatever a reader finds is untrusted
  * and may change while it is read.
  *
- *     head | processes | holds, in buckets by file | waits
+ *     head | processes | holds, in buckets by file | waits | orders
  *
  * A hold or a wait names its process by `owner`: the process's generation in the high half, its
  * place plus one in the low half. It counts only while that place has that generation and is ready,
@@ -88,10 +88,29 @@ struct picture_wait {
 };
 _Static_assert(sizeof(struct picture_wait) == 2048, "two in a page");
 
+/* That a thread waited for, or might have waited for, the lock of one file while it held that of
+ * another. It stays when the process has ended. */
+struct picture_order {
+    _Atomic uint64_t key;   /* of all that follows up to `wants`; 0: free */
+    _Atomic uint32_t ready; /* the rest is written */
+    uint8_t holds;          /* enum range_type of the lock that was held */
+    uint8_t wants;          /* and of the one that was asked for */
+    uint8_t unused[2];
+    uint64_t held_dev, held_ino;
+    uint64_t wanted_dev, wanted_ino;
+    uint64_t owner;
+    uint32_t stack; /* where the second one was asked for */
+    int32_t tid;
+};
+_Static_assert(sizeof(struct picture_order) == 64, "64 in a page");
+
+#define PICTURE_ORDERS 4096
+
 #define PICTURE_PROCESSES_AT 4096
 #define PICTURE_HOLDS_AT (PICTURE_PROCESSES_AT + PICTURE_PROCESSES * 1024)
 #define PICTURE_WAITS_AT (PICTURE_HOLDS_AT + PICTURE_BUCKETS * 4096)
-#define PICTURE_BYTES (PICTURE_WAITS_AT + PICTURE_WAITS * 2048)
+#define PICTURE_ORDERS_AT (PICTURE_WAITS_AT + PICTURE_WAITS * 2048)
+#define PICTURE_BYTES (PICTURE_ORDERS_AT + PICTURE_ORDERS * 64)
 
 static inline struct picture_process *picture_process_at(char *base, uint32_t place) {
     return (struct picture_process *)(base + PICTURE_PROCESSES_AT + (size_t)place * 1024);
@@ -104,6 +123,11 @@ static inline struct picture_hold *picture_hold_at(char *base, uint32_t place) {
 
 static inline struct picture_wait *picture_wait_at(char *base, uint32_t place) {
     return (struct picture_wait *)(base + PICTURE_WAITS_AT + (size_t)place * 2048);
+}
+
+static inline struct picture_order *picture_order_at(char *base, uint32_t place) {
+    return (struct picture_order *)(base + PICTURE_ORDERS_AT +
+                                    (size_t)place * sizeof(struct picture_order));
 }
 
 static inline uint32_t picture_bucket(uint64_t dev, uint64_t ino) {

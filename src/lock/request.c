@@ -169,8 +169,11 @@ static int set_lock(struct request *q, struct description *d, struct owner *owne
     }
     if (out.result < 0)
         return out.result;
-    if (owner->shown)
+    if (owner->shown) {
         picture_tell_stack(out.stack);
+        if (wait)
+            finding_if_inverted(q, d->file, owner->shown, out.stack);
+    }
     if (own) /* repaired, a thread would wait here for itself */
         finding(wait && met.held.tid == owner_tid() ? EVENT_SELF_DEADLOCK : EVENT_SELF_LOCK,
                 ACTION_GRANTED, q, d->file, &met);

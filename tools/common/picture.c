@@ -53,7 +53,7 @@ bool picture_has_waits(const struct picture *picture) {
 
 /* Two copies, a moment apart: what is alike in both was not being written. */
 static bool copy_waits(struct picture *picture, int fd) {
-    size_t size = PICTURE_BYTES - PICTURE_WAITS_AT;
+    size_t size = PICTURE_ORDERS_AT - PICTURE_WAITS_AT;
     return copy_part(picture->base, fd, 0, sizeof(struct picture_head)) &&
            copy_part(picture->base, fd, PICTURE_WAITS_AT, size) &&
            (!picture_has_waits(picture) || copy_part(picture->again, fd, PICTURE_WAITS_AT, size));
