@@ -537,3 +537,85 @@ waited_for() { grep -q -- "-> .*:$(stat -c %i "$WORK/file") " /proc/locks; }
     done
   done
 }
+
+# ---- The trace ----
+
+# traced: prints the session's traces, one operation a line
+traced() {
+  cat >read_trace.py <<'END'
+import glob, json, struct, sys
+names = "lost granted refused unlocked closed began ended".split()
+paths, rows = {}, []
+for name in glob.glob(sys.argv[1] + "/stacks.*"):
+    for line in open(name):
+        entry = json.loads(line)
+        if "path" in entry:
+            paths[entry["dev"], entry["ino"]] = entry["path"].rsplit("/")[-1]
+for name in glob.glob(sys.argv[1] + "/trace.*"):
+    data = open(name, "rb").read()
+    magic, version, capacity, count, pid = struct.unpack_from("=QIIQi", data)
+    assert magic == 0x6563617274676e69 and version == 1, name
+    for i in range(min(count, capacity)):
+        time, dev, ino, start, end, stack, tid, fd, result, other, kind, write, _, operation = struct.unpack_from(
+            "=qQQQQIiiiiBBBB", data, 4096 + 64 * i)
+        rows.append((time, pid, names[operation], paths[dev, ino], kind, start, end, bool(stack), result, other))
+    if count > capacity:
+        print("lost", count - capacity)
+for time, *row in sorted(rows)[:int(sys.argv[2])]:
+    print(*row)
+END
+  python3 read_trace.py "$SESSION" "${1-100}"
+}
+
+@test "R4: --trace keeps every lock operation, with its path, its stack and its error" {
+  need python3
+  local all=9223372036854775807
+  EXTRA_SETTINGS=trace run shimmed "$PROBES/takes_two_locks" mixed waits one flocked
+  [ "$output" = taken=1 ]
+  run traced
+  local pid=${lines[0]%% *}
+  [ "$output" = "$pid granted one 0 0 $all True 0 0
+$pid granted flocked 2 0 $all True 0 0
+$pid unlocked flocked 2 0 $all False 0 0
+$pid unlocked one 0 0 $all False 0 0" ]
+}
+
+@test "R4: a trace has waits with the holder, refusals, and locks that went with a descriptor" {
+  need python3
+  holds shimmed flock
+  EXTRA_SETTINGS='trace lock-timeout=0.2' run shimmed "$PROBES/holds_until_told" flock "$WORK/file" 7>&- </dev/null
+  run traced
+  release
+  [ "$(cut -d' ' -f2,3,8- <<<"$output")" = "began file 0 $holder
+ended file 11 $holder" ]
+  rm -f "$SESSION"/*
+  EXTRA_SETTINGS=trace run shimmed "$PROBES/asks_against_own_lock" file
+  run traced
+  [[ "$output" == *" refused file "* ]]
+  rm -f "$SESSION"/*
+  EXTRA_SETTINGS=trace run shimmed "$PROBES/closing_one_of_two_holders" close file
+  run traced
+  [[ "$output" == *" closed file "* ]]
+}
+
+@test "R4: a trace is bounded, and counts what it lost" {
+  need python3
+  EXTRA_SETTINGS=trace run shimmed "$PROBES/takes_two_locks" fcntl waits one two 20000
+  [ "$output" = taken=20000 ]
+  run traced 3
+  [ "${lines[0]}" = "lost $((80000 - 65536))" ]
+  [ "${#lines[@]}" = 4 ]
+}
+
+@test "R4: each process of a session has a trace of its own, a forked child too; without --trace there is none" {
+  need python3
+  rmdir "$SESSION"
+  run "$SHIM_RUN" -q --trace -o "$SESSION" "$PROBES/child_waits_for_parent" fcntl releases file
+  [ "$status" = 0 ]
+  [ "$(find "$SESSION" -name 'trace.*' | wc -l)" = 2 ]
+  run traced
+  [ "$(cut -d' ' -f2 <<<"$output" | sort | tr '\n' ' ')" = "began ended granted granted unlocked " ]
+  rm -f "$SESSION"/*
+  run shimmed "$PROBES/takes_two_locks" fcntl waits one two
+  [ -z "$(find "$SESSION" -name 'trace.*')" ]
+}

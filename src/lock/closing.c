@@ -3,6 +3,7 @@
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/owner_lock.h"
+#include "lock/trace.h"
 #include "lock/wait.h"
 #include "report/log.h"
 
@@ -155,6 +156,7 @@ static int32_t release_owner(struct room *room, struct owner *owner) {
         if (owner->class == OWNER_RECORD)
             atomic_fetch_sub(&owner->file->held, 1);
     }
+    trace_closed(owner);
     if (owner->published)
         holder_withdraw(owner->published);
     picture_give(owner->shown);

@@ -8,6 +8,7 @@
 #include "lock/holders.h"
 #include "lock/owner_lock.h"
 #include "lock/picture.h"
+#include "lock/trace.h"
 
 #include <errno.h>
 #include <linux/kcmp.h>
@@ -389,9 +390,11 @@ static void share_access(struct owner *owner, struct description *d, int fd) {
     sys_restore_signals(&saved);
 }
 
-static void show(struct owner *owner) {
-    if (owner && !owner->shown)
-        owner->shown = picture_take(owner->file->dev, owner->file->ino, owner->class);
+static void show(struct owner *owner, int fd) {
+    if (!owner || owner->shown)
+        return;
+    owner->shown = picture_take(owner->file->dev, owner->file->ino, owner->class);
+    trace_file(fd, owner->file->dev, owner->file->ino);
 }
 
 static struct owner *make_owner(struct room *room, struct description *d, int fd, bool repair,
@@ -416,7 +419,7 @@ static struct owner *make_owner(struct room *room, struct description *d, int fd
         hidden_close(lost);
     if (owner && owner->hidden >= 0 && !owner->published)
         owner->published = holder_publish(d->file->dev, d->file->ino, owner->hidden);
-    show(owner);
+    show(owner, fd);
     sys_restore_signals(&saved);
     if (why)
         finding_degraded(fd, d->file, why, caller);
@@ -449,7 +452,7 @@ struct owner *describe_native_owner(struct room *room, struct description *d, in
         return owner;
     sys_block_signals(&saved);
     owner = install(room, d, fd, class, -1, false, &lost);
-    show(owner);
+    show(owner, fd);
     sys_restore_signals(&saved);
     return owner;
 }

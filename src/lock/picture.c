@@ -237,13 +237,25 @@ void picture_give(struct picture_hold *hold) {
 _Atomic uint64_t picture_stacks_told[PICTURE_TOLD_WORDS];
 static _Atomic uint32_t told_end; /* words from here on are zero */
 
-static void name_stacks(char name[static 48], uint64_t owner) {
+static void name_file(const char *prefix, char *name, size_t size, uint64_t owner) {
     struct text text;
-    text_begin(&text, name, 48);
-    text_add(&text, PICTURE_STACKS_NAME);
+    text_begin(&text, name, size);
+    text_add(&text, prefix);
     text_add_decimal(&text, owner & UINT32_MAX);
     text_add_char(&text, '.');
     text_add_decimal(&text, owner >> 32);
+}
+
+static void name_stacks(char name[static 48], uint64_t owner) {
+    name_file(PICTURE_STACKS_NAME, name, 48, owner);
+}
+
+bool picture_name_file(const char *prefix, char *name, size_t size) {
+    char *base = base_here();
+    uint64_t owner = base ? self_here(base) : 0;
+    if (owner != 0)
+        name_file(prefix, name, size, owner);
+    return owner != 0;
 }
 
 void picture_tell_stack_slow(uint32_t stack) {

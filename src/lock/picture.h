@@ -43,6 +43,10 @@ static inline void picture_update(struct picture_hold *hold, const struct range_
     atomic_store_explicit(&hold->seq, seq + 1, memory_order_release);
 }
 
+/* PREFIX and this process's place and generation: a name for a file of its own in the session. False:
+ * it is not in the picture. */
+bool picture_name_file(const char *prefix, char *name, size_t size);
+
 /* How many holds this process has: owners that hold something, or did. One load. */
 extern _Atomic uint32_t picture_hold_count;
 

@@ -5,6 +5,7 @@
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/picture.h"
+#include "lock/trace.h"
 #include "lock/waiters.h"
 #include "report/log.h"
 
@@ -118,6 +119,7 @@ void room_after_fork_child(bool shares_files) {
     if (shares_files)
         atomic_store(&room_foreign, true);
     holders_after_fork();
+    trace_after_fork();
     picture_after_fork();
     waiters_after_fork();
     log_after_fork();

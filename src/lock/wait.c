@@ -8,6 +8,7 @@
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/picture.h"
+#include "lock/trace.h"
 #include "lock/waiters.h"
 #include "report/stack.h"
 
@@ -438,8 +439,12 @@ int wait_for_lock(const struct waiting *w) {
         end.holder = holder_of(w);
         end.ancestry = ancestry_now(end.holder);
         picture_set_holder(k.shown, end.holder, end.ancestry);
+        trace(TRACE_WAIT_BEGAN, w->request, w->description->file, w->owner->class, 0, 0,
+              end.holder);
         record_begin(&k, &end);
         result = has_timeout() ? wait_until_timeout(w, end.began) : wait_now(w);
+        trace(TRACE_WAIT_ENDED, w->request, w->description->file, w->owner->class, 0, result,
+              end.holder);
         log_take_back(&k.record);
         log_take_back(&k.ancestor_record);
         report_end(w, result, &end);

@@ -9,22 +9,46 @@
 #include <string.h>
 
 /* A line is written by one system call, at the end as it is then. */
-void stack_file_add(const char *name, stack_id id) {
-    char *line = scratch_begin(RECORD_LINE_MAX);
-    int directory = line ? log_open_directory() : -1;
+static void append(const char *name, const char *line, size_t length) {
+    int directory = log_open_directory();
     int fd = directory < 0
                  ? -1
                  : sys_openat(directory, name,
                               O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd >= 0) {
-        size_t length = record_stack(line, RECORD_LINE_MAX, id);
-        if (log_may_write_up_to(RECORD_LINE_MAX + (uint64_t)sys_lseek(fd, 0, SEEK_END)))
+        if (log_may_write_up_to(length + (uint64_t)sys_lseek(fd, 0, SEEK_END)))
             sys_write(fd, line, length);
         sys_close(fd);
     }
     if (directory >= 0)
         sys_close(directory);
+}
+
+void stack_file_add(const char *name, stack_id id) {
+    char *line = scratch_begin(RECORD_LINE_MAX);
+    if (line)
+        append(name, line, record_stack(line, RECORD_LINE_MAX, id));
     scratch_end(line, RECORD_LINE_MAX);
+}
+
+struct path_line {
+    char path[RECORD_PATH_MAX];
+    char line[8 * RECORD_PATH_MAX];
+};
+
+void stack_file_add_path(const char *name, const char *link, uint64_t dev, uint64_t ino) {
+    struct json json;
+    struct path_line *w = scratch_begin(sizeof *w);
+    if (!w)
+        return;
+    if (sys_readlinkat(AT_FDCWD, link, w->path, sizeof w->path - 1) > 0) {
+        json_begin(&json, w->line, sizeof w->line);
+        json_unsigned(&json, "dev", dev);
+        json_unsigned(&json, "ino", ino);
+        json_string(&json, "path", w->path);
+        append(name, w->line, json_end(&json));
+    }
+    scratch_end(w, sizeof *w);
 }
 
 /* From the line's stack on, without the brace at its end. */

@@ -8,9 +8,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Appends a stack of this process. */
 void stack_file_add(const char *name, stack_id id);
+
+/* Appends the path of a file: {"dev":N,"ino":N,"path":"..."}. link: of a descriptor, in /proc. */
+void stack_file_add_path(const char *name, const char *link, uint64_t dev, uint64_t ino);
 
 /* The JSON array of the frames of that number, with a NUL. False: it is not there, or does not fit. */
 bool stack_file_find(const char *name, uint32_t id, char *frames, size_t size);

@@ -33,6 +33,7 @@ static const char help[] =
     "  --report=FORMAT[:FILE]   write a report at the end: text or json\n"
     "  -q, --quiet              no summary at the end\n"
     "  --show-values            record the values of environment variables\n"
+    "  --trace                  keep every lock operation in the session\n"
     "  --no-follow              do not enter the programs that COMMAND starts\n"
     "  --help, --version        print this, or the version, and exit\n"
     "\n"
@@ -51,6 +52,7 @@ enum {
     OPTION_REPORT,
     OPTION_SHOW_VALUES,
     OPTION_NO_FOLLOW,
+    OPTION_TRACE,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -69,6 +71,7 @@ static const struct option table[] = {
     {"quiet", no_argument, NULL, 'q'},
     {"show-values", no_argument, NULL, OPTION_SHOW_VALUES},
     {"no-follow", no_argument, NULL, OPTION_NO_FOLLOW},
+    {"trace", no_argument, NULL, OPTION_TRACE},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -215,6 +218,9 @@ static void apply(struct options *options, int option) {
         break;
     case OPTION_NO_FOLLOW:
         add_setting(options, "no-follow", NULL);
+        break;
+    case OPTION_TRACE:
+        add_setting(options, "trace", NULL);
         break;
     case OPTION_HELP:
         fputs(help, stdout);
