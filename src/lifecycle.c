@@ -3,22 +3,23 @@
  *     base (settings, rules, real calls) --> report (log) --> lock (room, shared, handover) -->
  * hooks
  *
- * The constructor does what cannot wait: it resolves the real calls (dlsym is not for signal
- * handlers), and reads the settings from environ itself, because a program may bring its own
- * getenv. Everything else is made at its first need, so that a program which never locks pays for
- * nothing.
+ * The constructor does what cannot wait: it reads the settings, from the environment itself, because
+ * a program may bring its own getenv. Everything else is made at its first need, the real calls'
+ * addresses too, so that a program which never locks pays for nothing.
  *
- * There is no destructor: calls that come after it must still be answered.
+ * The destructor ends nothing: calls that come after it must still be answered.
  */
 #include "base/real.h"
 #include "base/rules.h"
 #include "base/scratch.h"
 #include "base/settings.h"
+#include "base/symbol.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "env/array.h"
+#include "env/follow.h"
+#include "env/tell.h"
 #include "env/thread.h"
-#include "hooks/process.h"
 #include "lock/findings.h"
 #include "lock/handover.h"
 #include "lock/hidden.h"
@@ -26,13 +27,10 @@
 #include "report/log.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 struct settings settings;
 struct rules rules;
-
-extern char **environ;
 
 #if defined(__x86_64__)
 extern void *hook_next_syscall __attribute__((visibility("hidden")));
@@ -98,26 +96,6 @@ static void read_rules(void) {
         sys_close(fd);
 }
 
-static const char *variable(const char *name) {
-    size_t length = strlen(name);
-    for (char **entry = environ; entry && *entry; entry++)
-        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=')
-            return *entry + length + 1;
-    return NULL;
-}
-
-static void before_fork(void) {
-    process_before_fork();
-}
-
-static void after_fork_parent(void) {
-    process_after_fork_parent();
-}
-
-static void after_fork_child(void) {
-    process_after_fork_child(false);
-}
-
 static const struct log_host log_host = {hidden_begin, hidden_end, hidden_move, hidden_close};
 
 static void ignore_setting(void *context, const char *name, size_t length, const char *message) {
@@ -128,8 +106,7 @@ static void ignore_setting(void *context, const char *name, size_t length, const
 }
 
 /* What is wrong can be recorded only when it is known where to. */
-static void read_settings(void) {
-    const char *words = variable("RACESHIM");
+static void read_settings(const char *words) {
     unsigned wrong = settings_parse(&settings, words, ignore_setting, NULL);
     log_open_settings(settings.out, &log_host);
     struct settings *again = wrong ? scratch_begin(sizeof *again) : NULL;
@@ -138,18 +115,26 @@ static void read_settings(void) {
     scratch_end(again, sizeof *again);
 }
 
-__attribute__((constructor)) static void load(int argc, char **argv) {
-    int saved = errno;
-    array_loaded(argv + argc + 1);
+/* The environment comes with the call: `environ` may be the program's own variable, of another name for us. */
+__attribute__((constructor)) static void load(int argc, char **argv, char **envp) {
+    (void)argc;
+    (void)argv;
+    symbol_mark_last();
+    array_loaded(envp);
     thread_begin();
-    real_resolve_all();
 #if defined(__x86_64__)
     hook_next_syscall = real_resolve(REAL_syscall);
 #endif
-    read_settings();
+    const char *handed_over = follow_begin(environ, HANDOVER_VARIABLE);
+    read_settings(follow_words());
+    if (!settings.follow)
+        follow_remember(environ);
     if (settings.rules[0])
         read_rules();
-    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-    handover_adopt(environ);
-    errno = saved;
+    if (handed_over)
+        handover_adopt(handed_over);
+}
+
+__attribute__((destructor)) static void unload(void) {
+    tell_counts();
 }

@@ -3,6 +3,7 @@
 #   same CMD...    runs CMD bare and shimmed: the texts on both streams and the status must be equal.
 #                  Afterwards $output and fact are of the shimmed run, $bare_output of the bare one.
 #                  Lines kernel_KEY=..., what kind of lock the kernel holds, are not compared.
+#   unharmed SCRIPT [ARG]...     the same for a script of bash in a directory of its own
 #
 # A run that hangs is killed, signals blocked or not: status 137.
 
@@ -64,4 +65,24 @@ need_root() { [ "$(id -u)" = 0 ] || skip 'needs root'; }
 need_mounts() {
   need_root
   unshare -m true 2>/dev/null || skip 'mount namespaces are not to be had'
+}
+
+# unharmed SCRIPT [ARG]...: bash runs SCRIPT in a fresh directory of one name, bare and shimmed. What it
+# prints must not depend on the time or on a process number.
+unharmed() {
+  local script=$1 first=0 second=0 run=$WORK/run
+  shift
+  printf 'set -e\n%s\n' "$script" >script
+  mkdir "$run"
+  (cd "$run" && bare bash ../script "$@") >bare.out 2>bare.err || first=$?
+  mv "$run" bare.run
+  mkdir "$run"
+  (cd "$run" && shimmed bash ../script "$@") >shimmed.out 2>shimmed.err || second=$?
+  [ -s bare.out ] || return 1
+  if [ "$first" != 0 ]; then
+    echo 'it fails without the shim:'
+    cat bare.out bare.err
+    return 1
+  fi
+  same_as_bare "$first" "$second"
 }

@@ -5,6 +5,8 @@
 #   watched CMD...   with it, recording only; records go to $SESSION
 #   events KIND      the records of that kind, one JSON object a line (counts as written)
 #   not_under_valgrind REASON
+#   sh -c "$GIVEN" sh NAME   prints what that shell was started with as NAME: the library hides its own two settings
+#                    from the program, not from /proc
 #   fact KEY         the value of KEY=... in $output of the last `run`
 #
 # Paths: $PROBES holds the compiled probes, $WORK is this test's own directory.
@@ -15,7 +17,10 @@ PROBES=$BUILD/tests/probes
 LIBRARY=$BUILD/.libs/libraceshim.so
 SHIM_RUN=$BUILD/tools/shim-run
 SHIM_REPORT=$BUILD/tools/shim-report
-export BUILD PROBES LIBRARY SHIM_RUN SHIM_REPORT
+# shellcheck disable=SC2016,SC2089,SC2090 # a script for the inner shell
+GIVEN='tr "\0" "\n" </proc/$$/environ | sed -n "s/^$1=//p"'
+# shellcheck disable=SC2090
+export BUILD PROBES LIBRARY SHIM_RUN SHIM_REPORT GIVEN
 
 setup() {
   WORK=$BATS_TEST_TMPDIR

@@ -364,7 +364,7 @@ takes_all() {
 SOURCE=$BATS_TEST_DIRNAME/../src
 
 declared() {
-  printf '%s\n' '#define CALL(name) declared name' '#define ALIAS(name, target) declared name' \
+  printf '%s\n' '#include <features.h>' '#define CALL(name) declared name' '#define ALIAS(name, target) declared name' \
     '#define OFFER(name) declared name' \
     '#include "base/calls.h"' | cc -E -P -xc -I "$SOURCE" - | sed -n 's/^ *declared *//p' | sort -u
 }
@@ -398,21 +398,11 @@ __libc_siglongjmp         private to libc's own libraries
 __libc_system             private to libc's own libraries
 _IO_file_close            a method of streams: reached through fclose and freopen
 _IO_file_close_it         a method of streams: reached through fclose and freopen
-_IO_popen                 a name of popen
 _IO_proc_close            a method of streams: reached through pclose
+_IO_proc_open             a method of streams: reached through popen
 __open_nocancel           private to libc's own libraries
 __open64_nocancel         private to libc's own libraries
-__register_atfork         registers handlers
-pthread_atfork            registers handlers
-__fork                    runs the handlers of pthread_atfork
-fork                      runs the handlers of pthread_atfork
-forkpty                   forks with the handlers; in the child it closes descriptors of no lock of its own
-daemon                    forks with the handlers; the parent ends, the child owns no lock
-popen                     the child only executes a program: hidden descriptors are close-on-exec
-system                    the child only executes a program: hidden descriptors are close-on-exec
-wordexp                   the child only executes a program: hidden descriptors are close-on-exec
-pidfd_spawn               the child only executes a program: hidden descriptors are close-on-exec
-pidfd_spawnp              the child only executes a program: hidden descriptors are close-on-exec
+pthread_atfork            for programs linked with an old libpthread: registers handlers
 posix_spawn_file_actions_.*  say what the child will do; in the child no lock is held
 posix_spawnattr_.*        say how the child will start
 login_tty                 for a forked child, which owns no lock; numbers are looked at before a lock
@@ -490,14 +480,15 @@ END
   need cc nm
   declared >declared
   run bash -c "$(declare -f libc_functions); libc_functions | awk 'NR == FNR { declared[\$1]; next }
-    (\$2 in declared) { versions[\$2]++ } END { for (name in versions) if (versions[name] > 1) print name }' declared -"
-  [ "$output" = '' ]
+    (\$2 in declared) && !seen[\$1, \$2]++ { versions[\$2]++ } END { for (name in versions) if (versions[name] > 1) print name }' declared - | sort"
+  # The older versions, up to 2.14, give a file without a format that the kernel knows to the shell.
+  [ "$output" = $'posix_spawn\nposix_spawnp' ]
 }
 
 @test "H2: no inner room calls a function that the library itself exports" {
   need cc nm
   declared >declared
-  find "$BUILD/src/base" "$BUILD/src/env" "$BUILD/src/lock" "$BUILD/src/report" -name '*.o' >objects
+  find "$BUILD"/src/{base,env,lock,report} -name '*.o' >objects
   [ -s objects ]
   xargs nm -u <objects | sed -n 's/^ *U //p' | sed 's/@.*//' | sort -u >wanted
   [ -s wanted ]
@@ -508,7 +499,7 @@ END
 # Neither is async-signal-safe, and a program may replace either.
 @test "H2: no inner room allocates by malloc or writes by stdio" {
   need nm
-  find "$BUILD/src/base" "$BUILD/src/env" "$BUILD/src/lock" "$BUILD/src/report" -name '*.o' >objects
+  find "$BUILD"/src/{base,env,lock,report} -name '*.o' >objects
   [ -s objects ]
   run bash -c "xargs nm -u <objects | sed -n 's/^ *U //p' |
     grep -xE '(m|c|re)alloc|free|posix_memalign|aligned_alloc|str(n)?dup|v?(f|s|sn|d)?printf|__.*printf_chk|fopen|fwrite|fputs|puts|abort|exit|_exit|__assert_fail'"

@@ -4,6 +4,9 @@ load lib
 
 PACKAGE=hello
 
+# The mode of every day.
+shimmed() { with_settings "locks=repair env=scoped ${EXTRA_SETTINGS-}" "$@"; }
+
 # private_apt CMD ARG...: apt-get with lists, cache and sources in $WORK, so that the system's stay as they are
 private_apt() {
   apt-get -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$WORK/apt/sources" \
@@ -50,4 +53,6 @@ build_as() {
   # -O prints the targets' output in the order in which they end
   diff <(sort bare.out) <(sort shimmed.out)
   tree/installed/usr/local/bin/hello
+  # Nobody writes the environment beside another thread.
+  [ -z "$(cat "$SESSION"/*.jsonl 2>/dev/null | jq -c 'select(.kind | startswith("env-"))')" ]
 }

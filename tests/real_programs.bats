@@ -4,25 +4,8 @@
 load lib
 load harm
 
-# unharmed SCRIPT [ARG]...: bash runs SCRIPT in a fresh directory of one name, bare and shimmed. What it
-# prints must not depend on the time or on a process number.
-unharmed() {
-  local script=$1 first=0 second=0 run=$WORK/run
-  shift
-  printf 'set -e\n%s\n' "$script" >script
-  mkdir "$run"
-  (cd "$run" && bare bash ../script "$@") >bare.out 2>bare.err || first=$?
-  mv "$run" bare.run
-  mkdir "$run"
-  (cd "$run" && shimmed bash ../script "$@") >shimmed.out 2>shimmed.err || second=$?
-  [ -s bare.out ] || return 1
-  if [ "$first" != 0 ]; then
-    echo 'it fails without the shim:'
-    cat bare.out bare.err
-    return 1
-  fi
-  same_as_bare "$first" "$second"
-}
+# The mode of every day.
+shimmed() { with_settings "locks=repair env=scoped ${EXTRA_SETTINGS-}" "$@"; }
 
 @test "H1: make builds a tree of makefiles, in order, in parallel and with -O" {
   need make

@@ -6,47 +6,15 @@
 
 bats_require_minimum_version 1.5.0
 load lib
+load shim_report
 
 prepare() {
   unset NO_COLOR
   export SESSION
 }
 
-# record KIND SEVERITY TIME ID [MORE]: one line; MORE are further fields, which win over the first ones
-record() {
-  printf '{"v":1,"count":1           ,"kind":"%s","severity":"%s","time":"2026-11-23T12:00:%sZ","id":"%s","pid":7,"tid":7,"thread":"t","exe":"/usr/bin/prog","action":"denied"%s}\n' \
-    "$1" "$2" "$3" "$4" "${5:+,$5}"
-}
-
-# A record with all that the library writes for a lock.
-full_record() {
-  record self-lock warning 01.5 00000000000000aa "$(tr -d '\n' <<EOF
-"count":3,
-"file":{"path":"$WORK/incremental/s.lock","dev":2049,"ino":77},
-"range":{"start":8,"len":4,"type":"write"},
-"here":{"pid":7,"tid":9,"thread":"worker","fd":5,"since":null,
- "stack":[{"module":"/lib/libc.so.6","build_id":"abcd","offset":"0x7b"},
-          {"module":"/usr/bin/prog","build_id":"ff00","offset":"0x1000"}]},
-"there":{"pid":8,"tid":8,"thread":"main","exe":"/usr/bin/other","fd":4,"since":"2026-11-23T11:00:00.000000000Z",
- "stack":[{"module":"/usr/lib/libbuild.so","build_id":"","offset":"0x2000"}]}
-EOF
-)"
-}
-
-# json PROGRAM: of the last run's array
-json() { jq -r "$1" <<<"$output"; }
-
 # at_terminal COMMAND-LINE: on a terminal of its own, which shows in the file screen
 at_terminal() { TERM=xterm script -qec "$1" /dev/null >screen 2>&1 </dev/null 3>&-; }
-
-# complains PATTERN CMD...: one line on stderr that contains PATTERN, and status 2
-complains() {
-  local pattern=$1
-  shift
-  run --separate-stderr "$@"
-  printf '%s\n' "$* -> $status: $stderr"
-  [ "$status" -eq 2 ] && [ "${#stderr_lines[@]}" -eq 1 ] && [[ $stderr == "shim-report: "*$pattern* ]]
-}
 
 # ---- what is shown
 
@@ -58,9 +26,22 @@ complains() {
   [[ $output == *"file     incremental/s.lock"* ]]
   [[ $output == *"bytes    8 to 11, write"* ]]
   [[ $output == *"done     denied"* ]]
-  [[ $output == *'here     prog[7], thread 9 "worker", descriptor 5'*"#0  libc.so.6+0x7b"*"#1  prog+0x1000"* ]]
-  [[ $output == *'there    other[8], thread 8 "main", descriptor 4, since 2026-11-23T11:00:00'*"libbuild.so+0x2000"* ]]
+  [[ $output == *'here     prog[7], thread 9 "worker", descriptor 5'* ]]
+  [[ $output == *'there    other[8], thread 8 "main", descriptor 4, since 2026-11-23T11:00:00'* ]]
+  [[ $output == *" here "*" there"$'\n'*"#0   libc.so.6+0x7b "*" libbuild.so+0x2000"$'\n'*"#1   prog+0x1000"* ]]
   [[ $output == *"/usr/bin/prog, build ID ff00"* ]]
+}
+
+@test "I3: on a narrow terminal each side has its stack below it" {
+  need script
+  full_record >"$SESSION/7.0.jsonl"
+  at_terminal "stty rows 50 cols 90; NO_COLOR=1 '$SHIM_REPORT' '$SESSION'"
+  run cat screen
+  [[ $output == *"descriptor 5"*"#0  libc.so.6+0x7b"*"#1  prog+0x1000"*"there    other[8]"*"#0  libbuild.so+0x2000"* ]]
+  at_terminal "stty rows 50 cols 110; NO_COLOR=1 '$SHIM_REPORT' '$SESSION'"
+  run cat screen
+  [[ $output == *"#0   libc.so.6+0x7b "*" libbuild.so+0x2000"* ]]
+  [ "$(tr -d '\r' <screen | wc -L)" -le 110 ]
 }
 
 @test "I3: every kind of record has words of its own" {
@@ -129,7 +110,7 @@ complains() {
 @test "I1: the summary has one line a finding: program, kind, what, path, action, both sides, count; then where" {
   full_record >"$SESSION/7.0.jsonl"
   run "$SHIM_REPORT" --summary "$SESSION"
-  [ "${lines[0]}" = "prog[7] self-lock: asked for a lock that it holds itself through another descriptor: incremental/s.lock; denied; at prog+0x1000, against libbuild.so+0x2000; x3" ]
+  [ "${lines[0]}" = "prog[7] self-lock: asked for a lock that it holds itself through another descriptor: incremental/s.lock, held by other[8]; denied; at prog+0x1000, against libbuild.so+0x2000; x3" ]
   [[ ${lines[1]} == *"records are in $SESSION"* ]]
   [ "${#lines[@]}" -eq 2 ]
 }
@@ -161,7 +142,7 @@ complains() {
 @test "I1: a wrong option is one clear message and status 2" {
   complains "session directory is missing" "$SHIM_REPORT"
   complains "unrecognized option" "$SHIM_REPORT" --frobnicate "$SESSION" || [[ $stderr == *frobnicate* ]]
-  complains "formats are: text json" "$SHIM_REPORT" --format=html "$SESSION"
+  complains "formats are: text json github junit sarif html trace" "$SHIM_REPORT" --format=pdf "$SESSION"
   complains "from 1 to 255" "$SHIM_REPORT" --exit-code=300 "$SESSION"
   complains "'self-luck' is no kind" "$SHIM_REPORT" --fail-on=self-luck "$SESSION"
   complains "a time like" "$SHIM_REPORT" --since=yesterday "$SESSION"
@@ -295,20 +276,18 @@ complains() {
   [[ $output == *18446744073709551615* ]]
 }
 
-@test "R2: nothing that a record says can drive a terminal or forge a line" {
-  local evil='\u001b[2J\u0000\n::error::forged\r\u009b1m\u202egnp\u2028\u200b\ufeff\u007f\\'
-  record "$evil" "$evil" 01 00000000000000aa "\"exe\":\"/bin/$evil\",\"action\":\"$evil\",\"detail\":\"$evil\",\"var\":\"$evil\",\"thread\":\"$evil\",\"file\":{\"path\":\"$evil\"},\"range\":{\"type\":\"$evil\"},\"here\":{\"pid\":7,\"thread\":\"$evil\",\"since\":\"$evil\",\"stack\":[{\"module\":\"$evil\",\"build_id\":\"$evil\",\"offset\":\"$evil\"}]}" >"$SESSION/7.0.jsonl"
-  printf '{"v":1,"kind":"raw","exe":"/a\x9b\xe2\x80\xae/b"}\n' >>"$SESSION/7.0.jsonl"
+@test "R2: nothing that a record says can drive a terminal or forge a line, in any format" {
+  hostile_records >"$SESSION/7.0.jsonl"
   local how
-  for how in --format=text --format=json --summary; do
-    "$SHIM_REPORT" "$how" "$SESSION" >out 2>err
-    # Control characters but the line end, C1 controls, directions and invisible characters in UTF-8.
-    run env LC_ALL=C grep -caP '[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xef\xbb\xbf' out
-    [ "$output" -eq 0 ]
-    run iconv -f UTF-8 -t UTF-8 out
-    [ "$status" -eq 0 ]
-    run grep -c '^::error' out
-    [ "$output" -eq 0 ]
+  for how in --format={text,json,github,junit,sarif,html,trace} --summary; do
+    run --separate-stderr timeout 20 "$SHIM_REPORT" "$how" -o out "$SESSION"
+    printf '%s: %s %s\n' "$how" "$status" "$stderr"
+    [ "$status:$stderr" = "0:" ]
+    shows_no_control out
+    case $how in
+      --format=html) [ "$(grep -c '</script' out):$(grep -c '<img' out)" = 2:0 ] ;;
+      --format=json | --format=junit | --format=sarif | --format=trace) [ "$(grep -c '<img\|</script' out)" -eq 0 ] ;;
+    esac
   done
 }
 
@@ -366,6 +345,36 @@ complains() {
   run bash -c 'ulimit -n 64; exec "$SHIM_REPORT" --format=json "$SESSION"'
   [ "$status" -eq 0 ]
   [ "$(json '"\(length) \(map(.count) | add)"')" = "5000 40000" ]
+}
+
+# Each of its own fingerprint, so that nothing is merged.
+million_records() {
+  awk 'BEGIN { for (i = 0; i < 1000000; i++)
+    printf "{\"v\":1,\"count\":1,\"kind\":\"long-wait\",\"severity\":\"%s\",\"time\":\"2026-11-23T12:%02d:%02dZ\",\"id\":\"%016x\",\"pid\":7}\n", i == 777777 ? "error" : "warning", i / 60 % 60, i % 60, i + 1 }'
+}
+
+@test "I3: a million findings are sorted in 200 MiB, and progress is shown on a terminal only" {
+  [ -z "${RACESHIM_SANITIZED-}" ] || skip "a sanitizer maps more than any bound"
+  need script
+  million_records >"$SESSION/7.0.jsonl"
+  run --separate-stderr bash -c 'ulimit -v 204800; exec "$SHIM_REPORT" --summary "$SESSION"'
+  [ "$status:$stderr" = "0:" ]
+  [[ ${lines[0]} == "process[7] long-wait"* ]]
+  [[ $output == *"... and 99"*" more"* ]]
+  at_terminal "'$SHIM_REPORT' --format=json -o '$WORK/out' '$SESSION'"
+  grep -aqE 'shim-report: (reading|writing), +[0-9]+ %' screen
+  # It is taken away at the end.
+  tail -c 20 screen | grep -aqF $'\r\033[K'
+}
+
+@test "R4: a sparse file of a gigabyte without a line in it is one line left out" {
+  [ -z "${RACESHIM_SANITIZED-}" ] || skip "a sanitizer maps more than any bound"
+  full_record >"$SESSION/7.0.jsonl"
+  truncate -s 1G "$SESSION/8.0.jsonl"
+  run --separate-stderr bash -c 'ulimit -v 204800; exec "$SHIM_REPORT" --format=json "$SESSION"'
+  [ "$status" -eq 0 ]
+  [ "$(json length)" -eq 1 ]
+  [ "$stderr" = "shim-report: 1 line longer than 1 MiB left out" ]
 }
 
 # ---- manuals

@@ -9,8 +9,8 @@
 #include "run/command.h"
 #include "run/environment.h"
 #include "run/fail.h"
-#include "run/leaks.h"
 #include "run/finish.h"
+#include "run/leaks.h"
 #include "run/options.h"
 #include "run/rules_check.h"
 #include "run/session.h"
@@ -35,27 +35,12 @@ static void check_library(const char *library) {
              strerror(errno));
 }
 
-#define NO_ENV                                                                                     \
-    "this version of raceshim has no environment half yet: --env=%s changes and records nothing"
-
 /* shim-run lies where shim-report does. */
 static const char *our_path(const char *reporter) {
     static char path[4096];
     const char *slash = strrchr(reporter, '/');
     snprintf(path, sizeof path, "%.*s/shim-run", slash ? (int)(slash - reporter) : 0, reporter);
     return path;
-}
-
-/* The environment modes are known, and say so, where they do nothing. */
-static void admit_env(const struct options *options, const struct session *session,
-                      const char *reporter) {
-    if (!options->env_asked || strcmp(options->env_asked, "off") == 0)
-        return;
-    char detail[160];
-    snprintf(detail, sizeof detail, NO_ENV, options->env_asked);
-    if (!options->quiet)
-        complain("%s", detail);
-    session_record(session, "degraded", our_path(reporter), detail);
 }
 
 static char **prepare_environment(struct options *options, const struct session *session,
@@ -81,7 +66,7 @@ static char **check_command(const struct options *options, const struct session 
     char *path = NULL;
     char link[40];
     static char sentence[START_SENTENCE_MAX];
-    program_open(&program, PROGRAM_SEARCH, options->command[0], 0, environment);
+    program_open(&program, PROGRAM_SEARCH, options->command[0], 0, NULL, environment);
     snprintf(link, sizeof link, "/proc/self/fd/%d", program.fd);
     path = program.fd >= 0 ? realpath(link, NULL) : NULL;
     if (start_sentence(&program, path ? path : options->command[0], sentence, sizeof sentence))
@@ -116,7 +101,6 @@ int main(int argc, char **argv) {
     finish_prepare(&options);
     static struct session session;
     session_open(&session, options.out);
-    admit_env(&options, &session, reporter);
     static char **environment;
     environment = prepare_environment(&options, &session, library);
     environment = check_command(&options, &session, reporter, environment);

@@ -4,14 +4,17 @@
 #include "common/memory.h"
 #include "common/output.h"
 #include "config.h"
-#include "report/findings.h"
+#include "report/baseline.h"
 #include "report/formats.h"
 #include "report/live.h"
+#include "report/progress.h"
 #include "report/record.h"
+#include "report/suppress.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -25,13 +28,21 @@ static const char help[] =
     "Usage: shim-report [OPTION]... SESSION...\n"
     "Report what was recorded in session directories, or in single files of records.\n"
     "\n"
-    "  --format=text|json       for people (the default), or an array for programs\n"
+    "  --format=text            for people (the default)\n"
+    "  --format=json            an array for programs\n"
+    "  --format=github          annotations, and the summary of the step, for GitHub Actions\n"
+    "  --format=junit|sarif     for test servers; for code scanning\n"
+    "  --format=html            one page for a browser, with a timeline\n"
+    "  --format=trace           for Perfetto and Chrome's tracing\n"
     "  -o FILE, --out=FILE      write to FILE instead of standard output\n"
     "  --summary                one line a finding, at most a screen\n"
     "  --since=TIME             leave out what was recorded before; 2024-05-01T12:00:00Z\n"
     "  --fail-on=KIND[,KIND]... exit with --exit-code if there is such a record;\n"
     "                           any: every record of severity warning or error\n"
     "  --exit-code=N            1 to 255 (default: 66)\n"
+    "  --suppress=FILE          leave out what FILE's rules match\n"
+    "  --baseline=FILE|SESSION  leave out what is known from there\n"
+    "  --write-baseline=FILE    write down what is known now\n"
     "  --help, --version        print this, or the version, and exit\n"
     "\n"
     "The exit status is 0; 2 if something could not be read or written. See shim-report(1).\n";
@@ -39,6 +50,9 @@ static const char help[] =
 struct options {
     format_write *write;
     const char *out; /* NULL: stdout */
+    const char *suppress;
+    const char *baseline;
+    const char *write_baseline;
     uint64_t since;
     struct kind_set fail_on;
     int exit_code;
@@ -95,6 +109,9 @@ enum {
     OPTION_SINCE,
     OPTION_FAIL_ON,
     OPTION_EXIT_CODE,
+    OPTION_SUPPRESS,
+    OPTION_BASELINE,
+    OPTION_WRITE_BASELINE,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -106,6 +123,9 @@ static const struct option table[] = {
     {"since", required_argument, NULL, OPTION_SINCE},
     {"fail-on", required_argument, NULL, OPTION_FAIL_ON},
     {"exit-code", required_argument, NULL, OPTION_EXIT_CODE},
+    {"suppress", required_argument, NULL, OPTION_SUPPRESS},
+    {"baseline", required_argument, NULL, OPTION_BASELINE},
+    {"write-baseline", required_argument, NULL, OPTION_WRITE_BASELINE},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -132,6 +152,15 @@ static void apply(struct options *options, int option) {
         break;
     case OPTION_EXIT_CODE:
         options->exit_code = read_exit_code(optarg);
+        break;
+    case OPTION_SUPPRESS:
+        options->suppress = optarg;
+        break;
+    case OPTION_BASELINE:
+        options->baseline = optarg;
+        break;
+    case OPTION_WRITE_BASELINE:
+        options->write_baseline = optarg;
         break;
     case OPTION_HELP:
         fputs(help, stdout);
@@ -182,8 +211,7 @@ static void name_sessions(const struct output *output, char **sessions) {
     fputs("; shim-report shows them in full\n", output->file);
 }
 
-static void write_report(struct findings *findings, const struct options *options,
-                         char **sessions) {
+static void write_report(struct report *report, const struct options *options, char **sessions) {
     FILE *file = stdout;
     if (options->out) {
         file = fopen(options->out, "we");
@@ -191,8 +219,11 @@ static void write_report(struct findings *findings, const struct options *option
             fail("cannot write '%s': %s", options->out, strerror(errno));
     }
     struct output output = output_on(file);
-    options->write(findings, &output);
-    if (options->is_summary && findings->count > 0)
+    /* On one terminal the two would mix. */
+    report->findings.work = output.terminal ? NULL : "writing";
+    options->write(report, &output);
+    progress_end();
+    if (options->is_summary && report->findings.count > 0)
         name_sessions(&output, sessions);
     bool failed = ferror(file) != 0;
     if (fclose(file) != 0 || failed)
@@ -208,26 +239,97 @@ static bool has_failed(const struct findings *findings, const struct kind_set *f
     return false;
 }
 
-int main(int argc, char **argv) {
-    if (argc > 1 && strcmp(argv[1], "--live") == 0)
-        return live_main(argv + 2);
-    setlocale(LC_CTYPE, "");
-    struct options options = read_options(argc, argv);
-    struct findings findings;
+/* True if all sessions could be read. */
+static bool read_sessions(struct report *report, char **sessions) {
     bool is_complete = true;
-    findings_begin(&findings, options.since);
-    for (char **session = argv + optind; *session; session++) {
-        char *wrong = findings_read(&findings, *session);
+    for (; *sessions; sessions++) {
+        char *wrong = findings_read(&report->findings, *sessions);
         if (wrong) {
             complain("%s", wrong);
             free(wrong);
             is_complete = false;
         }
     }
-    findings_sort(&findings);
-    explain_losses(&findings);
-    write_report(&findings, &options, argv + optind);
-    int status = has_failed(&findings, &options.fail_on) ? options.exit_code : 0;
-    findings_end(&findings);
+    findings_sort(&report->findings);
+    return is_complete;
+}
+
+static void stop_if(char *wrong) {
+    if (!wrong)
+        return;
+    complain("%s", wrong);
+    free(wrong);
+    exit(EXIT_FAILED);
+}
+
+/* What --suppress and --baseline leave of the findings. */
+struct selection {
+    struct symbols *symbols;
+    struct suppressions suppressions;
+    struct baseline baseline;
+};
+
+static bool is_not_suppressed(void *context, const json_t *record) {
+    struct selection *selection = context;
+    return !suppressions_match(&selection->suppressions, record, selection->symbols);
+}
+
+static bool is_new(void *context, const json_t *record) {
+    struct selection *selection = context;
+    return !baseline_has(&selection->baseline, record, selection->symbols);
+}
+
+static void select_findings(struct report *report, const struct options *options,
+                            struct selection *selection) {
+    selection->symbols = report->symbols;
+    if (options->suppress) {
+        stop_if(suppressions_read(&selection->suppressions, options->suppress));
+        findings_filter(&report->findings, is_not_suppressed, selection);
+    }
+    /* Read before it may be written under the same name. */
+    if (options->baseline)
+        stop_if(baseline_read(&selection->baseline, options->baseline, report->symbols));
+    if (options->write_baseline)
+        stop_if(baseline_write(report, options->write_baseline));
+    if (options->baseline)
+        findings_filter(&report->findings, is_new, selection);
+}
+
+static void explain_selection(const struct selection *selection) {
+    const struct suppressions *list = &selection->suppressions;
+    if (list->suppressed > 0)
+        complain("%" PRIu64 " finding%s suppressed by %s", list->suppressed,
+                 list->suppressed == 1 ? "" : "s", list->file);
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->rules[i].used == 0)
+            complain("%s:%u: this rule matched nothing", list->file, list->rules[i].line);
+    }
+    if (selection->baseline.known > 0)
+        complain("%" PRIu64 " finding%s known from the baseline", selection->baseline.known,
+                 selection->baseline.known == 1 ? "" : "s");
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--live") == 0)
+        return live_main(argv + 2);
+    setlocale(LC_CTYPE, "");
+    struct options options = read_options(argc, argv);
+    /* It comes at the end of every run: nobody waits for downloads then. */
+    if (options.is_summary)
+        unsetenv("DEBUGINFOD_URLS");
+    struct report report = {.symbols = symbols_new()};
+    struct selection selection = {0};
+    findings_begin(&report.findings, options.since,
+                   options.write == html_write || options.write == trace_write);
+    bool is_complete = read_sessions(&report, argv + optind);
+    explain_losses(&report.findings);
+    select_findings(&report, &options, &selection);
+    explain_selection(&selection);
+    write_report(&report, &options, argv + optind);
+    int status = has_failed(&report.findings, &options.fail_on) ? options.exit_code : 0;
+    suppressions_end(&selection.suppressions);
+    baseline_end(&selection.baseline);
+    findings_end(&report.findings);
+    symbols_free(report.symbols);
     return is_complete ? status : EXIT_FAILED;
 }

@@ -3,6 +3,7 @@
 #include "base/sys.h"
 
 __thread int32_t owner_borrowed;
+__thread uint32_t owner_held_signals;
 __thread pid_t owner_tid_cache;
 
 _Atomic pid_t owner_lender;
@@ -22,5 +23,5 @@ pid_t owner_tid_ask(void) {
 void owner_after_fork(void) {
     owner_borrowed = 0;
     atomic_store(&owner_lender, 0);
-    owner_tid_cache = sys_gettid();
+    owner_tid_cache = 0;
 }

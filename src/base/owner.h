@@ -20,6 +20,9 @@
 /* More than 0 in a vfork child of this thread; the parent takes it back when it runs again. */
 extern __thread int32_t owner_borrowed __attribute__((tls_model("initial-exec")));
 
+/* How deep this thread is in signals_hold (short_lock.h). */
+extern __thread uint32_t owner_held_signals __attribute__((tls_model("initial-exec")));
+
 /* This thread's id, cached; 0 means not asked yet. */
 extern __thread pid_t owner_tid_cache __attribute__((tls_model("initial-exec")));
 

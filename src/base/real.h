@@ -1,8 +1,8 @@
 /* The real calls: the next definition after ours of each name in calls.h.
  *
- * `real(close)(fd)` calls it. Slots are filled when the library is loaded; a call that comes before
- * that, or a lazy one, resolves its slot at first use. Racing threads store the same value, so
- * relaxed atomics are all that is needed. Async-signal-safe once resolved.
+ * `real(close)(fd)` calls it. Each slot is filled at its first use (symbol.h), so that a program pays
+ * for the calls that it makes. Racing threads store the same value, so relaxed atomics are all that
+ * is needed. Async-signal-safe.
  */
 #ifndef RACESHIM_BASE_REAL_H
 #define RACESHIM_BASE_REAL_H
@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <mntent.h>
 #include <pthread.h>
+#include <pty.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <spawn.h>
@@ -31,6 +32,7 @@
 #include <sys/timerfd.h>
 #include <threads.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 /* What open and longjmp become when their caller is compiled with _FORTIFY_SOURCE; no header
  * declares them. */
@@ -39,6 +41,10 @@ extern int __open64_2(const char *path, int flags);
 extern int __openat_2(int dir, const char *path, int flags);
 extern int __openat64_2(int dir, const char *path, int flags);
 extern void __longjmp_chk(struct __jmp_buf_tag buffer[1], int value) __attribute__((noreturn));
+
+/* What pthread_atfork becomes: it is linked into each library, and tells which one it is. */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+                             void *library);
 
 extern int __getrlimit(__rlimit_resource_t resource, struct rlimit *limit);
 
@@ -49,9 +55,6 @@ enum real_index {
 };
 
 extern void *real_slots[REAL_COUNT];
-
-/* Fills every slot that is not lazy. Called once, by the constructor. */
-void real_resolve_all(void);
 
 /* Fills one slot and returns it. Never NULL for a name that libc has. */
 void *real_resolve(enum real_index index);

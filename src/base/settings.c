@@ -24,8 +24,10 @@ void settings_default(struct settings *settings) {
     settings->trace = false;
     settings->wait_warn_ns = WAIT_WARN_DEFAULT;
     settings->lock_timeout_ns = 0;
-    settings->out[0] = '\0';
-    settings->rules[0] = '\0';
+    if (settings->out[0] != '\0')
+        settings->out[0] = '\0';
+    if (settings->rules[0] != '\0')
+        settings->rules[0] = '\0';
 }
 
 static bool set_mode(const char *const *names, struct word value, uint8_t *mode) {
@@ -39,11 +41,9 @@ static bool set_mode(const char *const *names, struct word value, uint8_t *mode)
 
 /* A malformed value leaves what was there, and so is looked at before it is copied. */
 static bool set_path(struct word value, char *path) {
-    char bytes[SETTINGS_PATH_MAX];
-    ssize_t length = text_unescape(bytes, sizeof bytes, value.at, value.length);
-    if (length <= 0)
+    if (text_unescape(NULL, SETTINGS_PATH_MAX, value.at, value.length) <= 0)
         return false;
-    memcpy(path, bytes, (size_t)length + 1);
+    text_unescape(path, SETTINGS_PATH_MAX, value.at, value.length);
     return true;
 }
 
@@ -79,16 +79,26 @@ static const char *apply_flag(struct settings *settings, struct word name) {
     return NULL;
 }
 
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 unsigned settings_parse(struct settings *settings, const char *string, settings_error *error,
                         void *context) {
-    static const char blanks[] = " \t\n\r\v\f";
     unsigned reported = 0;
     settings_default(settings);
-    while (string != NULL && *(string += strspn(string, blanks)) != '\0') {
-        struct word word = {string, strcspn(string, blanks)};
-        string += word.length;
-        const char *equals = memchr(word.at, '=', word.length);
-        const char *wrong;
+    /* By hand: this runs in every process, and the loader would have to find each of libc's. */
+    while (string != NULL && *string != '\0') {
+        if (is_blank(*string)) {
+            string++;
+            continue;
+        }
+        struct word word = {string, 0};
+        const char *equals = NULL, *wrong;
+        for (; *string != '\0' && !is_blank(*string); string++)
+            if (*string == '=' && equals == NULL)
+                equals = string;
+        word.length = (size_t)(string - word.at);
         if (equals == NULL) {
             wrong = apply_flag(settings, word);
         } else {

@@ -10,9 +10,25 @@
 #ifndef RACESHIM_BASE_SHORT_LOCK_H
 #define RACESHIM_BASE_SHORT_LOCK_H
 
+#include "base/owner.h"
 #include "base/sys.h"
 
 #include <stdatomic.h>
+
+/* Holds every signal of this thread off, libc's own included. Pairs nest, and only the outermost
+ * one costs system calls, so that a call which needs several locks is wrapped in one. */
+static inline void signals_hold(struct sys_sigset *saved) {
+    /* A vfork child may end inside, and its parent would count on. */
+    if (owner_is_vfork_child() || owner_held_signals == 0)
+        sys_block_signals(saved);
+    if (!owner_is_vfork_child())
+        owner_held_signals++;
+}
+
+static inline void signals_release(const struct sys_sigset *saved) {
+    if (owner_is_vfork_child() || --owner_held_signals == 0)
+        sys_restore_signals(saved);
+}
 
 struct short_lock {
     _Atomic uint32_t taken;
@@ -33,13 +49,13 @@ static inline void short_lock_give_quiet(struct short_lock *lock) {
 }
 
 static inline void short_lock_take(struct short_lock *lock, struct sys_sigset *saved) {
-    sys_block_signals(saved);
+    signals_hold(saved);
     short_lock_take_quiet(lock);
 }
 
 static inline void short_lock_give(struct short_lock *lock, const struct sys_sigset *saved) {
     short_lock_give_quiet(lock);
-    sys_restore_signals(saved);
+    signals_release(saved);
 }
 
 #endif

@@ -53,7 +53,10 @@ void text_add_hex(struct text *text, uint64_t value, unsigned min_digits) {
 }
 
 bool text_is(const char *text, size_t length, const char *string) {
-    return strlen(string) == length && memcmp(text, string, length) == 0;
+    size_t same = 0;
+    while (same < length && string[same] != '\0' && text[same] == string[same])
+        same++;
+    return same == length && string[same] == '\0';
 }
 
 bool text_decimal(const char *text, size_t length, uint64_t *value) {
@@ -121,11 +124,14 @@ ssize_t text_unescape(char *target, size_t size, const char *text, size_t length
         }
         if (used + 1 >= size)
             return -1;
-        target[used++] = c;
+        if (target != NULL)
+            target[used] = c;
+        used++;
     }
     if (used >= size)
         return -1;
-    target[used] = '\0';
+    if (target != NULL)
+        target[used] = '\0';
     return (ssize_t)used;
 }
 

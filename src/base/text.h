@@ -41,7 +41,7 @@ bool text_decimal(const char *text, size_t length, uint64_t *value);
 bool text_seconds(const char *text, size_t length, int64_t *ns);
 
 /* Replaces each %XX by its byte and ends with a NUL. Returns the length, or -1: malformed escape,
- * %00, or it does not fit. target may be text itself. */
+ * %00, or it does not fit. target may be text itself, or NULL: then it is only looked at. */
 ssize_t text_unescape(char *target, size_t size, const char *text, size_t length);
 /* The inverse: escapes blanks, control characters and %. */
 void text_add_escaped(struct text *text, const char *string);

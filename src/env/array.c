@@ -16,23 +16,25 @@
  * It does not miss an entry E that was there all along. In one array E only ever moves to the right: the store of E further
  * right comes before the store over its old slot. A reader that passed the old slot after that store therefore
  * sees E in its new one, which is ahead of it (by induction over E's moves). An array that is left behind keeps E where it
- * is. Two things break this, and both add 1 to `losses` before they store anything: a removal that moves later entries
+ * is. Two things break this, and both add 1 to `array_losses` before they store anything: a removal that moves later entries
  * left, which is libc's and is done only where no other thread runs, so that the only reader it can surprise is one
- * that its handler interrupted; and the reuse of an array. A reader that found nothing looks at `losses` again: if a slot
+ * that its handler interrupted; and the reuse of an array. A reader that found nothing looks at `array_losses` again: if a slot
  * showed it a store after the addition, it sees the addition too, and reads all over again. A reader in a handler that
  * interrupted a writer sees what does not change until it is done, and between any two stores of a writer every
  * entry is there.
  *
- * Who reads `environ` itself does not look at `losses`: it may miss an entry only if it is stopped in mid-scan for longer
+ * Who reads `environ` itself does not look at `array_losses`: it may miss an entry only if it is stopped in mid-scan for longer
  * than the quarantine.
  */
 #include "env/array.h"
 
+#include "env/index.h"
 #include "env/lock.h"
 #include "env/memory.h"
+#include "env/name.h"
 
-#include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <time.h>
 
 /* Not `environ`: a program may have a variable of its own of that name, which libc does not look at. */
@@ -45,7 +47,8 @@ struct array {
     struct array *next; /* every one that was ever made */
     size_t capacity;
     size_t used;
-    uint64_t left_ms; /* when `environ` was taken away from it; 0: it was not, by us */
+    uint64_t taken_ms; /* when it was taken up last */
+    uint64_t left_ms;  /* when `environ` was taken away from it; 0: it was not, by us */
     char *slots[];
 };
 
@@ -63,7 +66,7 @@ static struct {
     char **twin; /* the program's array, if the removals had to begin with a copy of it */
 } trail;
 
-static _Atomic uint32_t losses;
+_Atomic uint32_t array_losses;
 
 _Atomic bool env_threads_started;
 
@@ -72,8 +75,12 @@ bool env_alone(void) {
            !atomic_load_explicit(&env_threads_started, memory_order_relaxed);
 }
 
+/* The strings lie above the array, and below the name that the kernel was given for the program. */
 void array_loaded(char **array) {
+    uintptr_t end = getauxval(AT_EXECFN);
     initial = array;
+    if (end > (uintptr_t)array)
+        name_kernel = (struct name_memory){(uintptr_t)array, end - (uintptr_t)array};
 }
 
 static char **load_environ(void) {
@@ -93,34 +100,34 @@ static void store(char **slot, char *entry) {
 }
 
 static void may_lose(void) {
-    atomic_fetch_add_explicit(&losses, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&array_losses, 1, memory_order_relaxed);
 }
 
-/* libc compares up to the first NUL of either. The name has none within its length. */
-static bool has_name(const char *entry, const char *name, size_t length) {
-    size_t i = 0;
-    while (i < length && entry[i] == name[i])
-        i++;
-    return i == length && entry[i] == '=';
+/* For writers: the first slot from there on whose entry has that name; that of the NULL, or NULL for no array, if there is
+ * none. */
+static char **find_slot(char **slot, const char *name, size_t length) {
+    for (char *entry; slot && (entry = load(slot)) && !name_is(entry, name, length);)
+        slot++;
+    return slot;
 }
 
 char *array_find(const char *name, size_t length) {
     for (;;) {
-        uint32_t before = atomic_load_explicit(&losses, memory_order_acquire);
-        char **slot = load_environ();
-        char *entry;
-        for (; slot && (entry = load(slot)); slot++)
-            if (has_name(entry, name, length))
-                return entry;
-        if (atomic_load_explicit(&losses, memory_order_acquire) == before)
-            return NULL;
+        uint32_t before = atomic_load_explicit(&array_losses, memory_order_acquire);
+        char *entry = NULL;
+        for (char **slot = load_environ(); slot && (entry = load(slot)); slot++)
+            if (name_is(entry, name, length))
+                break;
+        if (entry || atomic_load_explicit(&array_losses, memory_order_acquire) == before)
+            return entry;
     }
 }
 
-char *array_get(const char *name) {
-    size_t length = strlen(name);
-    char *entry = length ? array_find(name, length) : NULL;
-    return entry ? entry + length + 1 : NULL;
+static size_t count_entries(char **slot) {
+    size_t count = 0;
+    while (slot && load(slot + count))
+        count++;
+    return count;
 }
 
 static uint64_t now_ms(void) {
@@ -151,29 +158,32 @@ static bool is_initial(char *const *slot) {
     return slot <= initial + initial_count;
 }
 
-static size_t count_entries(char **slot) {
-    size_t count = 0;
-    while (slot && load(slot + count))
-        count++;
-    return count;
-}
+#define QUARANTINED(since, now) ((now) - (since) <= ARRAY_QUARANTINE_MS)
+/* None is made larger than that for haste: 1 MiB. */
+#define CAPACITY_IN_HASTE ((size_t)1 << 17)
 
-static struct array *make(size_t need) {
+/* Where one array after the other is used up within the quarantine, each is twice the last, so that there are few. */
+static struct array *make(size_t need, uint64_t now) {
     size_t capacity = 2 * need + 32;
-    if (capacity > (SIZE_MAX - sizeof(struct array)) / sizeof(char *))
+    if (need > SIZE_MAX / 4 / sizeof(char *))
         return NULL;
-    struct array *array = env_memory(sizeof *array + capacity * sizeof(char *));
+    if (current && QUARANTINED(current->taken_ms, now) && capacity < current->capacity * 2)
+        capacity =
+            current->capacity < CAPACITY_IN_HASTE ? 2 * current->capacity : current->capacity;
+    struct array *array = env_memory(sizeof *array + (capacity + INDEX_BEYOND) * sizeof(char *));
     if (!array)
         return NULL;
     array->capacity = capacity;
+    array->taken_ms = now;
     array->next = arrays;
     arrays = array;
     return array;
 }
 
-static void take_up_again(struct array *array) {
+static void take_up_again(struct array *array, uint64_t now) {
     may_lose();
     array->used = 0;
+    array->taken_ms = now;
     array->left_ms = 0;
 }
 
@@ -190,22 +200,22 @@ static void leave(char *const *from, const struct array *next, uint64_t now) {
 static char **find_room(size_t need) {
     char **from = load_environ();
     struct array *array = NULL;
+    uint64_t now = now_ms();
     if (current && !(from && lies_in(current, from))) {
         /* The program has put something else there. libc would take its own one up again. */
         if (env_alone() && need <= current->capacity)
-            take_up_again(current);
+            take_up_again(current, now);
         if (need <= current->capacity - current->used)
             array = current;
     }
-    uint64_t now = now_ms();
     for (struct array *old = array ? NULL : arrays; old; old = old->next)
-        if (old->left_ms != 0 && now - old->left_ms > ARRAY_QUARANTINE_MS &&
-            need <= old->capacity && !(from && lies_in(old, from))) {
-            take_up_again(old);
+        if (old->left_ms != 0 && !QUARANTINED(old->left_ms, now) && need <= old->capacity &&
+            !(from && lies_in(old, from))) {
+            take_up_again(old, now);
             array = old;
             break;
         }
-    if (!array && !(array = make(need)))
+    if (!array && !(array = make(need, now)))
         return NULL;
     leave(from, array, now);
     current = array;
@@ -226,12 +236,22 @@ static bool move(char *const *entries, size_t count, const char *name, size_t le
         store(--slot, last);
     while (count > 0) {
         char *entry = load((char **)&entries[--count]);
-        if (length == 0 || !has_name(entry, name, length))
+        if (length == 0 || !name_is(entry, name, length))
             store(--slot, entry);
     }
     store_environ(slot);
     trail.from = NULL;
     return true;
+}
+
+/* Not the program's: it stays where it is. */
+static bool is_nobodys(char *const *slot) {
+    return home_of(slot) || is_initial(slot);
+}
+
+bool array_index(void) {
+    char **base = load_environ();
+    return base && is_nobodys(base) && index_build(base, count_entries(base));
 }
 
 static bool append(char **start, size_t count, char *entry) {
@@ -241,8 +261,11 @@ static bool append(char **start, size_t count, char *entry) {
         return move(start, count, NULL, 0, entry);
     if (home->used < end + 2)
         home->used = end + 2;
+    bool indexed = index_is_for(start);
     store(start + count + 1, NULL);
     store(start + count, entry);
+    if (indexed)
+        index_put(start, count, entry, true);
     trail.from = NULL;
     return true;
 }
@@ -270,23 +293,26 @@ static void follow_trail(char **from, char **now, char **twin) {
 
 bool array_put(char *entry, size_t name_length) {
     char **start = load_environ();
-    char **slot = start;
-    char *old = NULL;
-    for (; slot && (old = load(slot)); slot++)
-        if (has_name(old, entry, name_length)) {
-            store(slot, entry);
-            if (on_trail(start))
-                trail_change(old, entry);
-            return true;
-        }
-    return append(start, (size_t)(slot - start), entry);
+    char **slot = find_slot(start, entry, name_length);
+    char *old = slot ? load(slot) : NULL;
+    if (!old)
+        return append(start, (size_t)(slot - start), entry);
+    if (old != entry) {
+        bool indexed = index_is_for(start);
+        store(slot, entry);
+        if (indexed)
+            index_put(start, (size_t)(slot - start), entry, false);
+        if (on_trail(start))
+            trail_change(old, entry);
+    }
+    return true;
 }
 
 /* As libc does it. */
 static void remove_left(char **slot, const char *name, size_t length) {
     may_lose();
     while (load(slot))
-        if (has_name(load(slot), name, length))
+        if (name_is(load(slot), name, length))
             for (char **to = slot; load(to); to++)
                 store(to, load(to + 1));
         else
@@ -319,31 +345,25 @@ static bool remove_by_copy(char **start, size_t count, const char *name, size_t 
     char **now = load_environ();
     follow_trail(now, now, start);
     for (size_t i = count; i-- > 0;)
-        if (has_name(load(start + i), name, length))
+        if (name_is(load(start + i), name, length))
             store(start + i, load(start + i + 1));
     return true;
-}
-
-static char **find_slot(char **slot, const char *name, size_t length) {
-    for (char *entry; slot && (entry = load(slot)); slot++)
-        if (has_name(entry, name, length))
-            return slot;
-    return NULL;
 }
 
 bool array_remove(const char *name, size_t length, bool alone) {
     char **start = load_environ();
     char **slot = find_slot(start, name, length);
     bool done = true;
-    if (!slot)
+    if (!slot || !load(slot))
         return true;
     removing = true;
+    index_drop();
     if (alone)
         remove_left(slot, name, length);
-    else if (!home_of(start) && !is_initial(start))
+    else if (!is_nobodys(start))
         done = remove_by_copy(start, count_entries(start), name, length);
     else
-        for (; slot; slot = find_slot(start, name, length))
+        for (; load(slot); slot = find_slot(start, name, length))
             start = remove_right(start, (size_t)(slot - start));
     removing = false;
     return done;
@@ -363,6 +383,7 @@ bool array_replace(char *const *entries, size_t count) {
 void array_mend(void) {
     char **start = load_environ();
     trail.from = NULL;
+    index_drop();
     if (!removing || !start)
         return;
     for (char **slot = start; load(slot); slot++)

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A direct reader of `environ` that is stopped in mid-scan for longer may miss an entry, or see one twice. */
 #define ARRAY_QUARANTINE_MS 1000
@@ -32,6 +33,9 @@ char *array_find(const char *name, size_t length);
 /* The same, and the value. What the hook of getenv does when no thread has a view of its own. */
 char *array_get(const char *name);
 
+/* For array_get: goes up before an entry may be lost to a reader. */
+extern _Atomic uint32_t array_losses;
+
 /* The following want env_lock. `alone`: no other thread runs. */
 
 /* Puts the entry where the first of that name is (all bytes before the '='), or at the end. False: no memory. */
@@ -40,6 +44,9 @@ bool array_put(char *entry, size_t name_length);
 bool array_remove(const char *name, size_t length, bool alone);
 /* clearenv: environ is NULL afterwards. */
 void array_clear(void);
+
+/* The index (index.h) is made for what `environ` is. False: there can be none. array_get sees to it itself. */
+bool array_index(void);
 
 /* In a forked child: `environ` becomes an array of ours with these entries. False: no memory, nothing changed. */
 bool array_replace(char *const *entries, size_t count);

@@ -31,13 +31,18 @@ static bool is_name(const char *name) {
     return name && *name && !strchr(name, '=');
 }
 
-/* Does it matter which thread writes? */
+/* Is there anybody who may write, or has ended and left this thread with something else than `environ` has? */
+static bool is_shared(void) {
+    return thread_has_company() || atomic_load_explicit(&view_attention, memory_order_relaxed) != 0;
+}
+
+/* Does it matter which thread writes? One that is not known yet is not alone. */
 static bool is_between_threads(void) {
-    if (thread_has_company())
+    if (is_shared())
         return true;
     const struct env_thread *thread = thread_known();
-    return thread && (atomic_load_explicit(&thread->layer, memory_order_relaxed) != NULL ||
-                      (settings.env_mode == ENV_PRIVATE && !thread_is_initial(thread)));
+    return !thread || atomic_load_explicit(&thread->layer, memory_order_relaxed) != NULL ||
+           (!thread_is_initial(thread) && (settings.env_mode == ENV_PRIVATE || rules.count != 0));
 }
 
 static stack_id stack_of(const struct caller *caller) {
@@ -64,6 +69,8 @@ static bool change_array(struct change *change) {
 /* ---- Between threads ---- */
 
 static bool goes_to_layer(const struct env_thread *thread, const struct variable *variable) {
+    if (!thread->scope)
+        return false;
     switch (variable->treatment) {
     case ENV_RULE_PRIVATE:
         if (!thread_is_initial(thread))
@@ -76,26 +83,38 @@ static bool goes_to_layer(const struct env_thread *thread, const struct variable
     }
 }
 
+static bool to_array(const struct variable *variable, char *entry) {
+    return entry ? array_put(entry, variable->length)
+                 : array_remove(variable->name, variable->length, env_alone());
+}
+
 static bool write_to_layer(struct env_thread *thread, struct variable *variable, char *entry,
                            stack_id stack) {
     struct layer *layer = atomic_load_explicit(&thread->layer, memory_order_relaxed);
     if (!layer || layer->owner != thread)
         layer = layer_push(thread, NULL);
-    return layer && layer_put(layer, variable, entry, thread, stack);
+    struct layer_item *item = layer ? layer_put(layer, variable, entry, thread, stack) : NULL;
+    if (!item || !layer->in_environ)
+        return item != NULL;
+    if (!item->in_environ)
+        item->below = array_find(variable->name, variable->length);
+    item->in_environ = true;
+    return to_array(variable, entry);
 }
 
 static bool write_to_array(struct env_thread *thread, struct variable *variable, char *entry,
                            stack_id stack) {
     struct scope_write write = {.write = NULL};
-    bool recorded = thread_has_company();
+    bool recorded = is_shared();
     if (recorded)
         scope_write_begin(&write, variable, entry, thread, stack);
-    bool done = entry ? array_put(entry, variable->length)
-                      : array_remove(variable->name, variable->length, env_alone());
+    bool done = to_array(variable, entry);
     if (recorded && done)
         scope_write_end(&write);
     else if (recorded)
         scope_write_failed(&write);
+    if (recorded && thread->scope && !thread_has_company())
+        scope_is_alone(thread->scope);
     return done;
 }
 
@@ -106,28 +125,35 @@ static bool write_for(struct env_thread *thread, struct variable *variable, char
                                            : write_to_array(thread, variable, entry, stack);
 }
 
-static bool change_view(struct change *change) {
-    struct env_thread *thread = thread_here();
+static bool change_view(struct change *change, struct env_thread *thread, struct tell_site *site) {
     struct variable *variable = names_make(change->name, change->length);
-    if (!thread || !variable)
+    if (!thread || !variable) {
+        tell_degraded(TELL_NO_MEMORY, NULL);
         return change_array(change);
+    }
     bool removal = !change->value && !change->entry;
     if (!removal && !change->overwrite && view_find(change->name, change->length, NULL))
         return true;
-    return (removal || make_entry(change)) &&
-           write_for(thread, variable, change->entry, change->stack);
+    if (!removal && !make_entry(change))
+        return false;
+    bool done = write_for(thread, variable, change->entry, change->stack);
+    if (done && thread_has_company())
+        *site = tell_count_write(variable->name, change->entry, change->stack);
+    return done;
 }
 
 static int apply(struct change *change, const struct caller *caller) {
     bool between = is_between_threads();
+    struct env_thread *thread = between ? thread_here() : NULL;
+    struct tell_site site = {.times = 0};
     if (between)
         change->stack = stack_of(caller);
     if (!env_lock())
         return -ENOMEM;
-    bool done = between ? change_view(change) : change_array(change);
+    bool done = between ? change_view(change, thread, &site) : change_array(change);
+    view_forget_fork(change->name, change->length);
     env_unlock();
-    if (between && thread_has_company())
-        tell_unsafe_write(change->name, change->length, change->entry, change->stack);
+    tell_unsafe_write(&site);
     return done ? 0 : -ENOMEM;
 }
 
@@ -155,13 +181,21 @@ int change_unset(const char *name, const struct caller *caller) {
     return apply(&change, caller);
 }
 
-/* ---- clearenv: the removal of everything that the thread sees ---- */
+/* ---- clearenv: the removal of every name that is in `environ` or in what the thread sees ---- */
 
-/* What is not in `environ`, or is to stay there. */
+/* What the thread sees, be it in `environ` or not. A removal may begin a contention, and bring back what was there before
+ * the other's writes; each variable is removed once at most, so there is an end. */
 static bool clear_known(struct env_thread *thread, stack_id stack) {
-    for (struct variable *v = names_all(); v; v = v->next)
-        if (view_find(v->name, v->length, NULL) && !write_for(thread, v, NULL, stack))
-            return false;
+    for (bool again = true; again;) {
+        again = false;
+        for (struct variable *v = names_all(); v; v = v->next) {
+            if (!view_find(v->name, v->length, NULL))
+                continue;
+            if (!write_for(thread, v, NULL, stack))
+                return false;
+            again = true;
+        }
+    }
     return true;
 }
 
@@ -173,7 +207,7 @@ static bool clear_array(struct env_thread *thread, stack_id stack, bool *left) {
         size_t length = names_length(entry);
         struct variable *v = entry[length] == '=' ? names_make(entry, length) : NULL;
         bool stays = !v || goes_to_layer(thread, v);
-        if (v && view_find(v->name, v->length, NULL) && !write_for(thread, v, NULL, stack))
+        if (v && !write_for(thread, v, NULL, stack))
             return false;
         *left |= v && stays;
         at += stays;
@@ -181,14 +215,13 @@ static bool clear_array(struct env_thread *thread, stack_id stack, bool *left) {
     return true;
 }
 
-static bool clear_view(stack_id stack) {
-    struct env_thread *thread = thread_here();
+static bool clear_view(struct env_thread *thread, stack_id stack) {
     bool left;
     if (!thread) {
         array_clear();
         return true;
     }
-    if (!clear_known(thread, stack) || !clear_array(thread, stack, &left))
+    if (!clear_array(thread, stack, &left) || !clear_known(thread, stack))
         return false;
     if (!left)
         array_clear();
@@ -197,16 +230,20 @@ static bool clear_view(stack_id stack) {
 
 int change_clear(const struct caller *caller) {
     bool between = is_between_threads();
+    struct env_thread *thread = between ? thread_here() : NULL;
+    struct tell_site site = {.times = 0};
     stack_id stack = between ? stack_of(caller) : 0;
     if (!env_lock())
         return -ENOMEM;
     bool done = true;
-    if (between)
-        done = clear_view(stack);
-    else
+    if (between) {
+        done = clear_view(thread, stack);
+        if (thread_has_company())
+            site = tell_count_write("*", NULL, stack);
+    } else {
         array_clear();
+    }
     env_unlock();
-    if (between && thread_has_company())
-        tell_unsafe_write("*", 1, NULL, stack);
+    tell_unsafe_write(&site);
     return done ? 0 : -ENOMEM;
 }

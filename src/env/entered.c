@@ -17,19 +17,21 @@ static struct layer *layer_entered(const struct entered *entered) {
 }
 
 int entered_begin(struct entered *entered, const void *frame) {
-    if (!entered)
-        return -EINVAL;
     if (!has_layers())
         return 0;
-    if (!env_lock())
+    if (!entered)
+        return -EINVAL;
+    struct env_thread *thread = thread_here();
+    if (!thread || !env_lock())
         return -ENOMEM;
     int result = -EINVAL;
     if (!layer_entered(entered)) {
-        struct env_thread *thread = thread_here();
-        struct layer *layer = thread ? layer_push(thread, frame) : NULL;
+        struct layer *layer = layer_push(thread, frame);
         result = layer ? 0 : -ENOMEM;
-        if (layer)
+        if (layer) {
+            layer->place = entered;
             *entered = (struct entered){.place = (uintptr_t)layer, .number = layer->number};
+        }
     }
     env_unlock();
     return result;
@@ -49,10 +51,12 @@ static void put_back(void *chain_below, struct layer_item *item) {
         array_remove(v->name, v->length, env_alone());
 }
 
-/* The stack grows down, so a scope that was entered further down than where the caller is now was entered by a function
- * that is gone: it returned, or was jumped out of. */
+/* The stack grows down, so what lies further down than where the caller is now belongs to functions that are gone: they
+ * returned, or were jumped out of. A scope that a function of its own has entered for somebody else - a constructor, a
+ * guard - is that one's in whose frame it lies; of one that lies on no stack, only who entered it is known. */
 static bool is_abandoned(const struct layer *layer, const void *frame) {
-    return layer->frame && (uintptr_t)layer->frame < (uintptr_t)frame;
+    return layer->frame && (uintptr_t)layer->frame < (uintptr_t)frame &&
+           (uintptr_t)layer->place < (uintptr_t)frame;
 }
 
 static int leave(struct env_thread *thread, const struct layer *layer, const void *frame) {
@@ -71,18 +75,18 @@ static int leave(struct env_thread *thread, const struct layer *layer, const voi
 }
 
 int entered_end(struct entered *entered, const void *frame) {
-    if (!entered)
-        return -EINVAL;
     if (!has_layers())
         return 0;
-    if (!env_lock())
+    if (!entered)
+        return -EINVAL;
+    struct env_thread *thread = thread_here();
+    if (!thread || !env_lock())
         return -ENOMEM;
     int result = -EINVAL;
     struct layer *layer = layer_entered(entered);
-    struct env_thread *thread = layer ? thread_here() : NULL;
-    if (thread && layer->owner && layer->owner != thread)
+    if (layer && layer->owner && layer->owner != thread)
         result = -EPERM;
-    else if (thread && layer->owner)
+    else if (layer && layer->owner)
         result = leave(thread, layer, frame);
     if (result == 0)
         *entered = (struct entered){.number = 0};

@@ -5,9 +5,11 @@
 #include "env/layer.h"
 #include "env/lock.h"
 #include "env/names.h"
+#include "env/tell.h"
 #include "env/thread.h"
 #include "env/view.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 extern char **__environ;
@@ -55,32 +57,54 @@ static size_t count_entries(void) {
     return count;
 }
 
-static void become_view(void) {
+/* False: no memory, and `environ` is what it was. */
+static bool become_view(void) {
     size_t max = view_differences_max(), entries = count_entries();
     size_t size = max * sizeof(struct view_difference) + (entries + max) * sizeof(char *);
     struct view_difference *differences = max ? scratch_begin(size) : NULL;
+    bool done = differences || !max;
     size_t count = differences ? view_differences(differences, max) : 0;
     if (count) {
+        view_keep_for_child(differences, count);
         char **merged = (char **)(differences + max);
-        array_replace(merged, merge(merged, differences, count));
+        done = array_replace(merged, merge(merged, differences, count));
     }
     scratch_end(differences, size);
+    return done;
 }
 
-/* What `environ` would have without any layer. */
-static void note_below(void *thread, struct layer_item *item) {
+/* The last of a chain that the program entered: what lies below it becomes `environ`. */
+static struct layer *last_entered(struct layer *chain) {
+    struct layer *last = NULL;
+    for (; chain; chain = chain->below)
+        if (chain->frame)
+            last = chain;
+    return last;
+}
+
+/* What `environ` would have without the layers that are kept. */
+struct rest {
+    const struct env_thread *thread;
+    const struct layer *layers;
+};
+
+static void note_below(void *context, struct layer_item *item) {
+    const struct rest *rest = context;
     const struct variable *v = atomic_load_explicit(&item->variable, memory_order_relaxed);
     item->in_environ = true;
-    item->below = view_below_layers(thread, v);
+    if (!layer_find(rest->layers, v, &item->below))
+        item->below = view_below_layers(rest->thread, v);
 }
 
 /* Scopes that the program has entered are there in the child, to be left; other layers have become `environ`. */
-static struct layer *keep_entered(struct env_thread *thread) {
+static struct layer *keep_entered(struct env_thread *thread, struct layer **last) {
     struct layer *chain = atomic_load_explicit(&thread->layer, memory_order_relaxed);
-    if (!layer_is_entered(chain))
-        chain = NULL;
-    for (struct layer *layer = chain; layer; layer = layer->below)
-        layer_for_each(layer, note_below, thread);
+    *last = last_entered(chain);
+    if (!*last)
+        return NULL;
+    struct rest rest = {thread, (*last)->below};
+    for (struct layer *layer = chain; layer != (*last)->below; layer = layer->below)
+        layer_for_each(layer, note_below, &rest);
     return chain;
 }
 
@@ -89,9 +113,17 @@ void env_after_fork_child(void) {
     struct env_thread *thread = thread_known();
     if (!thread_is_any_known())
         return;
-    struct layer *chain = thread ? keep_entered(thread) : NULL;
-    become_view();
+    struct layer *last = NULL;
+    struct layer *chain = thread ? keep_entered(thread, &last) : NULL;
+    if (thread)
+        tell_keep_for_child(thread);
+    bool whole = become_view();
+    if (last)
+        last->below = NULL;
     thread = thread_after_fork();
     atomic_store_explicit(&thread->layer, chain, memory_order_relaxed);
     layer_after_fork(chain, thread);
+    tell_after_fork();
+    if (!whole)
+        tell_degraded(TELL_NO_MEMORY, NULL);
 }

@@ -1,7 +1,7 @@
 #include "env/layer.h"
 
+#include "env/family.h"
 #include "env/pool.h"
-#include "env/scope.h"
 #include "env/thread.h"
 #include "env/view.h"
 
@@ -109,7 +109,7 @@ struct layer *layer_push(struct env_thread *thread, const void *frame) {
     layer->below = atomic_load_explicit(&thread->layer, memory_order_relaxed);
     layer->owner = thread;
     layer->uses = 1;
-    layer->number = scope_number();
+    layer->number = family_number();
     layer->frame = frame;
     layer->next = all;
     if (all)
@@ -179,19 +179,19 @@ static struct layer_table *table_with_room(struct layer *layer) {
     return table;
 }
 
-bool layer_put(struct layer *layer, struct variable *variable, char *entry, struct env_thread *by,
-               stack_id stack) {
+struct layer_item *layer_put(struct layer *layer, struct variable *variable, char *entry,
+                             struct env_thread *by, stack_id stack) {
     struct layer_item *item = item_in(layer, variable);
     bool is_new = item == NULL;
     if (is_new) {
         struct layer_table *table = table_with_room(layer);
         if (!table)
-            return false;
+            return NULL;
         item = free_item(table, variable);
         thread_keep(by);
         item->by = by;
     }
-    item->number = scope_number();
+    item->number = family_number();
     item->stack = stack;
     clock_gettime(CLOCK_REALTIME_COARSE, &item->since);
     atomic_store_explicit(&item->entry, entry, memory_order_release);
@@ -200,7 +200,7 @@ bool layer_put(struct layer *layer, struct variable *variable, char *entry, stru
         atomic_fetch_add_explicit(&variable->layers, 1, memory_order_relaxed);
     }
     atomic_store_explicit(&variable->latest, item->number, memory_order_release);
-    return true;
+    return item;
 }
 
 const struct layer_item *layer_item_in_chain(const struct layer *chain,
@@ -243,14 +243,26 @@ void layer_for_each(struct layer *layer, layer_each *each, void *context) {
             each(context, &table->items[i]);
 }
 
+static void hand_over(void *thread, struct layer_item *item) {
+    struct variable *v = atomic_load_explicit(&item->variable, memory_order_relaxed);
+    atomic_fetch_add_explicit(&v->layers, 1, memory_order_relaxed);
+    item->by = thread;
+    thread_keep(thread);
+}
+
 void layer_after_fork(struct layer *chain, struct env_thread *thread) {
     unsigned with_items = 0;
+    for (struct variable *v = names_all(); v; v = v->next)
+        if (atomic_load_explicit(&v->layers, memory_order_relaxed) != 0)
+            atomic_store_explicit(&v->layers, 0, memory_order_relaxed);
     all = NULL;
     for (struct layer *layer = chain; layer; layer = layer->below) {
-        struct layer_table *table = atomic_load_explicit(&layer->table, memory_order_relaxed);
-        with_items += table != NULL;
+        with_items += atomic_load_explicit(&layer->table, memory_order_relaxed) != NULL;
+        layer_for_each(layer, hand_over, thread);
         layer->uses = 1;
-        layer->owner = thread;
+        if (layer->owner != thread)
+            layer->owner = NULL;
+        layer->in_environ = true;
         layer->previous = NULL;
         layer->next = all;
         if (all)

@@ -37,10 +37,12 @@ struct layer_table {
 
 struct layer {
     struct layer *below;
-    struct env_thread *owner; /* NULL: has ended */
+    struct env_thread *owner; /* NULL: has ended, or was left behind by a fork */
     uint32_t uses;            /* by threads, and by the layers above it */
     uint64_t number;          /* tells layers of one place apart */
     const void *frame;        /* where the program entered it; NULL: made by a first write */
+    const void *place;        /* of what the program names it by */
+    bool in_environ;          /* since a fork: what is put into it goes to `environ` too */
     struct layer_table *_Atomic table;
     struct layer *next, *previous; /* of all */
 };
@@ -66,9 +68,9 @@ void layer_leave_all(struct env_thread *thread);
 /* A thread begins with this chain. */
 struct layer *layer_share(struct layer *chain);
 
-/* False: no memory. */
-bool layer_put(struct layer *layer, struct variable *variable, char *entry, struct env_thread *by,
-               stack_id stack);
+/* The item is in the layer then. NULL: no memory. */
+struct layer_item *layer_put(struct layer *layer, struct variable *variable, char *entry,
+                             struct env_thread *by, stack_id stack);
 
 /* The innermost item of the chain. */
 const struct layer_item *layer_item_in_chain(const struct layer *chain,
@@ -85,7 +87,7 @@ struct layer *layer_of(uintptr_t place, uint64_t number);
 typedef void layer_each(void *context, struct layer_item *item);
 void layer_for_each(struct layer *layer, layer_each *each, void *context);
 
-/* In a forked child: the chain's layers are the only ones, and the thread's. */
+/* In a forked child: the chain's layers are the only ones, and the thread is the only one. */
 void layer_after_fork(struct layer *chain, struct env_thread *thread);
 
 #endif

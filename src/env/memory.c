@@ -2,13 +2,15 @@
 
 #include "base/scratch.h"
 
+#include "env/name.h"
+
 #include <stdint.h>
 
 /* A chunk is twice the last one, so there are few of them however much is taken. */
-#define CHUNK_FIRST ((size_t)64 << 10)
+#define CHUNK_FIRST ((size_t)1 << 20)
 #define CHUNK_LAST ((size_t)64 << 20)
 #define PAGE ((size_t)4096)
-#define ALIGNMENT 16
+#define ALIGNMENT 64 /* of a line of the cache */
 
 /* Guarded by env_lock. Space is taken before it is handed out, so that who is interrupted for ever in between loses some
  * of it and no more. */
@@ -26,6 +28,8 @@ static struct supply objects, bytes;
 static struct range { uintptr_t begin, end; } ranges[RANGES_MAX];
 static unsigned range_count; /* released after its range is filled in */
 
+struct name_memory name_kernel, name_ours;
+
 static char *chunk(struct supply *supply, size_t size) {
     size_t want = supply->next ? supply->next : CHUNK_FIRST;
     if (size > want) {
@@ -36,6 +40,10 @@ static char *chunk(struct supply *supply, size_t size) {
         supply->next = want * 2;
     }
     char *start = scratch_begin(want);
+    if (!start && size < want) {
+        want = (size + PAGE - 1) & ~(PAGE - 1);
+        start = scratch_begin(want);
+    }
     if (!start)
         return NULL;
     /* What is left of the last one is lost, unless this one is used up at once. */
@@ -45,6 +53,10 @@ static char *chunk(struct supply *supply, size_t size) {
         supply->at = start + size;
     }
     if (supply == &bytes && range_count < RANGES_MAX) {
+        if (range_count == 0) {
+            __atomic_store_n(&name_ours.begin, (uintptr_t)start, __ATOMIC_RELEASE);
+            __atomic_store_n(&name_ours.size, want, __ATOMIC_RELEASE);
+        }
         ranges[range_count] = (struct range){(uintptr_t)start, (uintptr_t)start + want};
         __atomic_store_n(&range_count, range_count + 1, __ATOMIC_RELEASE);
     }

@@ -32,8 +32,14 @@ struct variable {
     /* The number of its last write; of interest to those who have told what they saw. */
     _Atomic uint64_t latest;
     _Atomic uint32_t layers; /* that have it */
-    struct write *writes;    /* newest first; empty while only one thread lives */
-    char *base;              /* `environ`'s entry before the first of them */
+    _Atomic bool disputed;   /* is everyone's, though scopes gave it different values */
+    uint32_t
+        writes_wanted; /* so many before they are looked through (scope.c); 0: the usual number */
+    struct write *writes; /* newest first; empty while only one thread lives */
+    bool
+        before_fork; /* `environ` had `was` before this child was forked, and `seen` after it (view.h) */
+    char *was, *seen;
+    char *base; /* `environ`'s entry before the first of them */
     _Atomic(struct pin_chunk *) chunks[SLOTS / PINS_PER_CHUNK];
 };
 
@@ -50,6 +56,11 @@ struct variable *names_make(const char *name, size_t length);
 pin names_pin(const struct variable *variable, uint32_t slot);
 /* False: no memory. Wants env_lock. */
 bool names_set_pin(struct variable *variable, uint32_t slot, pin pin);
+
+/* Is it kept apart for those who contend? Else it is everyone's, and only looked at. */
+static inline bool names_kept_apart(const struct variable *variable) {
+    return variable->treatment == ENV_RULE_SCOPED || variable->treatment == ENV_RULE_PRIVATE;
+}
 
 /* What the mode and the rules say of a name. */
 enum env_treatment names_treatment(const char *name);

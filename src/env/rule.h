@@ -21,66 +21,85 @@ struct contention {
     uint64_t bits[SLOTS][SLOTS / 64];
 };
 
-/* Threads that see the same. It lives while one of them does, and is remembered while a write is known that was its
- * own. */
+/* What a thread sees, and what it made. It lives while its thread does, and is remembered while a write of its is. */
 struct scope {
     struct scope
         *parent; /* who started it, or started who started it; NULL: nobody who is remembered */
-    uint64_t started;      /* that start's number in the order of all writes and starts */
-    _Atomic uint32_t slot; /* 0: has not written. Its own threads read it without a lock */
-    uint32_t threads;      /* that live in it */
-    uint32_t contends;     /* with so many others */
-    uint32_t uses;         /* by stakes, by threads that may be joined, and as long as it lives */
-    bool owns;             /* a write is, or was, its own */
+    uint64_t started;      /* that start's number in the order of all that happens here */
+    _Atomic uint32_t slot; /* 0: has never contended. Its own thread reads it without a lock */
+    bool lives;
+    bool knows;         /* of a write that it was not started with */
+    uint32_t contended; /* with so many others that are remembered */
+    uint32_t uses;      /* by writes, by a thread that may be joined, and as long as it lives */
+    struct scope *in;   /* who started it while contending, and lives; NULL: nobody */
     struct scope *children, *next_sibling, *previous_sibling;
     struct scope *next_contender, *previous_contender;
+    uint64_t born; /* `started`, until it stands for one that is left out */
+    struct scope *younger, *older;
 };
 
-/* A scope that a write belongs to, or belonged to when the scope ended. */
-struct stake {
-    struct stake *next;
+/* A scope that has heard of a write: its maker, or one that was told of it. */
+struct hearer {
+    struct hearer *next;
     struct scope *scope;
+    uint64_t since;
 };
 
 /* The value that somebody gave a variable. */
 struct write {
-    struct write *next;   /* the write before it, of the same variable */
-    struct stake *stakes; /* the first is that of who made it */
-    bool for_all;         /* its scope left it to nobody */
+    struct write *next; /* the write before it, of the same variable */
+    struct hearer *
+        hearers; /* the first is its maker; none: a thread past its end made it, and everyone sees it */
     struct env_thread *by;
-    uint64_t number; /* in the order of all writes and starts */
-    char *entry;     /* NAME=value; NULL: removed */
+    uint64_t number;
+    char *entry; /* NAME=value; NULL: removed */
     struct timespec since;
     stack_id stack;
 };
 
-/* Is the write the scope's own? */
-bool rule_owns(const struct scope *scope, const struct write *write);
+static inline struct scope *rule_maker(const struct write *write) {
+    return write->hearers ? write->hearers->scope : NULL;
+}
 
-/* Does the scope know of it whatever happens: is it its own, everyone's, or was it made by somebody from whom the scope
- * descends, before that descent began? */
+/* Has the scope heard of it: as its maker, when it was started by one who had, or when it was told? It sees it then,
+ * whatever happens. */
 bool rule_heard(const struct scope *scope, const struct write *write);
 
-bool rule_contend(const struct contention *contention, const struct scope *a,
-                  const struct scope *b);
+/* Have the two ever contended? */
+bool rule_contended(const struct contention *contention, const struct scope *a,
+                    const struct scope *b);
 
-/* May the scope see this write? */
-bool rule_visible(const struct contention *contention, const struct scope *scope,
-                  const struct write *write);
+/* Does the scope see this one of a variable's writes? */
+bool rule_sees(const struct contention *contention, const struct scope *scope,
+               const struct write *newest, const struct write *write);
 
-/* Of a variable's writes, newest first, the one that the scope sees; NULL: what was there before them. */
+/* Of a variable's writes, newest first, the one that counts for the scope; NULL: what was there before them. */
 const struct write *rule_view(const struct contention *contention, const struct scope *scope,
                               const struct write *newest);
 
-/* Of a variable's writes, newest first, the scope's last; NULL: none is its own. */
-const struct write *rule_last(const struct scope *scope, const struct write *newest);
+/* Of a variable's writes, newest first, the last one that the scope made; NULL: none. */
+const struct write *rule_made(const struct scope *scope, const struct write *newest);
 
-/* Do two scopes begin to contend over these, each the last of one of them? */
-bool rule_clash(const struct scope *one, const struct write *his, const struct scope *other,
-                const struct write *theirs);
+/* Does the maker of this write, the newest of a variable, begin to contend with the maker of that one? */
+bool rule_clash(const struct write *newest, const struct write *other);
 
-/* Does nobody need the older of two writes of a variable, because whoever sees it sees the newer one too? */
+/* Was `scope` started, or was who started it, by `starter` while that one contended? */
+bool rule_is_in(const struct scope *scope, const struct scope *starter);
+
+/* Who contends when these two do: `scope`, or the outermost one that it is in and the other is not. */
+struct scope *rule_side(struct scope *scope, const struct scope *other);
+
+/* Is `scope` on that side? Whoever is in a side is, unless the other side is in it too: then it stands alone. */
+bool rule_on_side(const struct scope *scope, const struct scope *side,
+                  const struct scope *other_side);
+
+/* Of two writes of one maker: does nobody need the older, unless he was born between the two? */
 bool rule_replaces(const struct write *newer, const struct write *older);
+
+/* Can the scope never again see the write, whoever contends with whom and whoever ends? `scope` NULL: one that has never
+ * contended. */
+bool rule_is_past(const struct contention *contention, const struct scope *scope,
+                  const struct write *newest, const struct write *write);
 
 /* Removal is a value. */
 bool rule_same_value(const char *a, const char *b);

@@ -1,236 +1,65 @@
 #include "env/scope.h"
 
 #include "env/array.h"
+#include "env/contenders.h"
 #include "env/pool.h"
+#include "env/strings.h"
+#include "env/tell.h"
 #include "env/thread.h"
 #include "env/view.h"
 
-#include <string.h>
-
-/* All of these are guarded by env_lock. */
-static struct contention contention;
-static struct pool scopes, stakes, writes;
-static struct scope *contenders;
-static struct scope *in_slot[SLOTS];
-static uint32_t slots_used = 1; /* slot 0 is nobody's */
-static uint64_t number;
-
-uint64_t scope_number(void) {
-    return ++number;
-}
-
-/* ---- The tree of scopes ---- */
-
-static void descend(struct scope *child, struct scope *parent) {
-    child->parent = parent;
-    child->previous_sibling = NULL;
-    child->next_sibling = parent ? parent->children : NULL;
-    if (child->next_sibling)
-        child->next_sibling->previous_sibling = child;
-    if (parent)
-        parent->children = child;
-}
-
-static void leave_family(struct scope *child) {
-    if (child->next_sibling)
-        child->next_sibling->previous_sibling = child->previous_sibling;
-    if (child->previous_sibling)
-        child->previous_sibling->next_sibling = child->next_sibling;
-    else if (child->parent)
-        child->parent->children = child->next_sibling;
-}
-
-/* One user less. Whom nobody remembers is left out of the tree: his children descend from his parent by the branch
- * that he began. */
-void scope_release(struct scope *scope) {
-    if (--scope->uses)
-        return;
-    leave_family(scope);
-    for (struct scope *child; (child = scope->children);) {
-        leave_family(child);
-        child->started = scope->started;
-        descend(child, scope->parent);
-    }
-    pool_give(&scopes, scope);
-}
-
-void scope_keep(struct scope *scope) {
-    scope->uses++;
-}
-
-struct scope *scope_enter(struct scope *starter) {
-    if (starter && scope_contends(starter)) {
-        starter->threads++;
-        return starter;
-    }
-    struct scope *scope = pool_take(&scopes, sizeof *scope);
-    if (!scope)
-        return NULL;
-    scope->threads = scope->uses = 1;
-    scope->started = scope_number();
-    descend(scope, starter);
-    return scope;
-}
-
-static struct scope *heir_of(const struct scope *scope) {
-    struct scope *heir = scope->parent;
-    while (heir && !heir->threads)
-        heir = heir->parent;
-    return heir;
-}
-
-/* ---- Pins ---- */
-
-static uint32_t slot_of(const struct scope *scope) {
-    return atomic_load_explicit(&scope->slot, memory_order_relaxed);
-}
-
-static pin pin_of(const struct scope *scope, const struct variable *variable) {
-    const struct write *newest = variable->writes;
-    const struct write *seen = rule_view(&contention, scope, newest);
-    if (seen == newest)
-        return NULL;
-    char *entry = seen ? seen->entry : variable->base;
-    return entry ? entry : PIN_ABSENT;
-}
+/* Guarded by env_lock. */
+static struct pool hearers, writes;
 
 const struct write *scope_view(const struct scope *scope, const struct variable *variable) {
-    return rule_view(&contention, scope, variable->writes);
+    return names_kept_apart(variable) ? contenders_view(scope, variable)
+                                      : rule_made(scope, variable->writes);
 }
 
 const struct write *scope_hidden(const struct scope *scope, const struct variable *variable) {
     const struct write *newest = variable->writes;
-    return newest && !rule_visible(&contention, scope, newest) ? newest : NULL;
+    if (!newest)
+        return NULL;
+    bool seen = names_kept_apart(variable) ? contenders_see(scope, variable, newest)
+                                           : rule_heard(scope, newest);
+    return seen ? NULL : newest;
 }
 
-static void refresh(const struct scope *scope, struct variable *variable) {
-    names_set_pin(variable, slot_of(scope), pin_of(scope, variable));
+struct scope *scope_enter(struct scope *starter) {
+    struct scope *scope = family_add(starter);
+    if (scope && starter)
+        contenders_begin_within(scope, starter);
+    return scope;
 }
 
-static void refresh_contenders(struct variable *variable) {
-    for (const struct scope *scope = contenders; scope; scope = scope->next_contender)
-        refresh(scope, variable);
-}
+/* ---- One write ---- */
 
-static void refresh_all_but(const struct variable *except) {
-    for (struct variable *v = names_all(); v; v = v->next)
-        if (v->writes && v != except)
-            refresh_contenders(v);
-}
-
-static void unpin_all_of(const struct scope *scope) {
-    for (struct variable *v = names_all(); v; v = v->next)
-        names_set_pin(v, slot_of(scope), NULL);
-}
-
-/* ---- Slots and pairs ---- */
-
-static void take_slot(struct scope *scope) {
-    if (slot_of(scope))
-        return;
-    uint32_t slot = 1;
-    while (slot < slots_used && in_slot[slot])
-        slot++;
-    if (slot == SLOTS)
-        return;
-    if (slot == slots_used)
-        slots_used++;
-    in_slot[slot] = scope;
-    atomic_store_explicit(&scope->slot, slot, memory_order_release);
-}
-
-static void give_slot(struct scope *scope) {
-    if (!slot_of(scope))
-        return;
-    unpin_all_of(scope);
-    in_slot[slot_of(scope)] = NULL;
-    atomic_store_explicit(&scope->slot, 0, memory_order_relaxed);
-}
-
-static void set_pair(uint32_t a, uint32_t b, bool contend) {
-    uint64_t bit_a = UINT64_C(1) << a % 64, bit_b = UINT64_C(1) << b % 64;
-    if (contend) {
-        contention.bits[a][b / 64] |= bit_b;
-        contention.bits[b][a / 64] |= bit_a;
-    } else {
-        contention.bits[a][b / 64] &= ~bit_b;
-        contention.bits[b][a / 64] &= ~bit_a;
-    }
-}
-
-static void one_more(struct scope *scope) {
-    if (scope->contends++)
-        return;
-    scope->previous_contender = NULL;
-    scope->next_contender = contenders;
-    if (contenders)
-        contenders->previous_contender = scope;
-    contenders = scope;
-    atomic_fetch_add_explicit(&view_attention, 1, memory_order_release);
-}
-
-static void one_less(struct scope *scope) {
-    if (--scope->contends)
-        return;
-    unpin_all_of(scope);
-    if (scope->next_contender)
-        scope->next_contender->previous_contender = scope->previous_contender;
-    if (scope->previous_contender)
-        scope->previous_contender->next_contender = scope->next_contender;
-    else
-        contenders = scope->next_contender;
-    atomic_fetch_sub_explicit(&view_attention, 1, memory_order_release);
-}
-
-/* Do they begin to contend now? They cannot where there is no slot for one of them. */
-static bool begin_pair(struct scope *a, struct scope *b) {
-    if (!slot_of(a) || !slot_of(b) || rule_contend(&contention, a, b))
+static bool add_hearer(struct write *write, struct scope *scope) {
+    struct hearer *hearer = pool_take(&hearers, sizeof *hearer);
+    if (!hearer)
         return false;
-    set_pair(slot_of(a), slot_of(b), true);
-    one_more(a);
-    one_more(b);
-    return true;
-}
-
-static void end_pairs(struct scope *scope) {
-    uint32_t slot = slot_of(scope);
-    for (uint32_t other = 1; scope->contends && other < slots_used; other++)
-        if (in_slot[other] && rule_contend(&contention, scope, in_slot[other])) {
-            set_pair(slot, other, false);
-            one_less(in_slot[other]);
-            one_less(scope);
-        }
-}
-
-/* ---- Writes ---- */
-
-static bool give_stake(struct write *write, struct scope *scope) {
-    if (rule_owns(scope, write))
-        return true;
-    struct stake *stake = pool_take(&stakes, sizeof *stake);
-    if (!stake)
-        return false;
-    stake->scope = scope;
-    scope->uses++;
-    scope->owns = true;
-    struct stake **at = &write->stakes;
+    hearer->scope = scope;
+    hearer->since = family_number();
+    scope->knows = true;
+    family_keep(scope);
+    struct hearer **at = &write->hearers;
     while (*at)
         at = &(*at)->next;
-    *at = stake;
+    *at = hearer;
     return true;
 }
 
 static void forget(struct write *write) {
-    for (struct stake *stake; (stake = write->stakes);) {
-        write->stakes = stake->next;
-        scope_release(stake->scope);
-        pool_give(&stakes, stake);
+    for (struct hearer *hearer; (hearer = write->hearers);) {
+        write->hearers = hearer->next;
+        family_release(hearer->scope);
+        pool_give(&hearers, hearer);
     }
     thread_release(write->by);
     pool_give(&writes, write);
 }
 
-static struct write *make_write(struct env_thread *by, char *entry, stack_id stack) {
+static struct write *make(struct env_thread *by, char *entry, stack_id stack) {
     struct write *write = pool_take(&writes, sizeof *write);
     if (!write)
         return NULL;
@@ -238,150 +67,180 @@ static struct write *make_write(struct env_thread *by, char *entry, stack_id sta
     write->by = by;
     write->entry = entry;
     write->stack = stack;
-    write->number = scope_number();
+    write->number = family_number();
     clock_gettime(CLOCK_REALTIME_COARSE, &write->since);
-    if (!by->scope) {
-        write->for_all = true;
-    } else if (!give_stake(write, by->scope)) {
-        forget(write);
-        return NULL;
+    if (!by->scope || add_hearer(write, by->scope))
+        return write;
+    forget(write);
+    return NULL;
+}
+
+/* ---- A variable's writes ---- */
+
+/* How many are kept without a look at everyone who may still need them. */
+#define WRITES_KEPT 16
+
+static void forget_those_past(struct variable *variable) {
+    uint32_t left = 0;
+    for (struct write **at = &variable->writes; *at;) {
+        struct write *write = *at;
+        if (contenders_are_past(variable, write)) {
+            *at = write->next;
+            forget(write);
+            continue;
+        }
+        left++;
+        at = &write->next;
     }
-    return write;
+    variable->writes_wanted = left > WRITES_KEPT / 2 ? 2 * left : WRITES_KEPT;
 }
 
+/* The newest write is there; its maker's older ones are not needed. */
 static void prune(struct variable *variable) {
-    for (struct write *newer = variable->writes; newer; newer = newer->next)
-        for (struct write **at = &newer->next; *at;) {
-            struct write *older = *at;
-            if (!rule_replaces(newer, older)) {
-                at = &older->next;
-                continue;
-            }
-            *at = older->next;
-            forget(older);
+    const struct write *newer = variable->writes;
+    uint32_t count = 1;
+    for (struct write **at = &variable->writes->next; *at; count++) {
+        struct write *write = *at;
+        bool same = rule_maker(write) == rule_maker(newer);
+        if (same && rule_replaces(newer, write) &&
+            !family_was_born_between(write->number, newer->number)) {
+            *at = write->next;
+            forget(write);
+            continue;
         }
+        if (same)
+            newer = write;
+        at = &write->next;
+    }
+    if (count > (variable->writes_wanted ? variable->writes_wanted : WRITES_KEPT))
+        forget_those_past(variable);
 }
 
-/* A living scope meets all others in the variable. Does it begin to contend with one? */
-static bool meet(struct scope *scope, const struct variable *variable) {
-    const struct write *his = rule_last(scope, variable->writes);
+static void set_disputed(struct variable *variable, bool disputed) {
+    if (atomic_load_explicit(&variable->disputed, memory_order_relaxed) == disputed)
+        return;
+    atomic_store_explicit(&variable->disputed, disputed, memory_order_relaxed);
+    atomic_fetch_add_explicit(&view_attention, disputed ? 1 : -1, memory_order_release);
+}
+
+/* The newest write's maker meets all others. Does it begin to contend with one? */
+static bool meet(struct variable *variable) {
+    const struct write *newest = variable->writes;
     bool began = false;
-    for (const struct write *w = his ? variable->writes : NULL; w; w = w->next)
-        for (const struct stake *stake = w->stakes; stake; stake = stake->next) {
-            struct scope *other = stake->scope;
-            if (other->threads && rule_last(other, variable->writes) == w &&
-                rule_clash(scope, his, other, w))
-                began |= begin_pair(scope, other);
-        }
+    for (const struct write *w = newest->next; w; w = w->next) {
+        struct scope *maker = rule_maker(w);
+        if (!rule_clash(newest, w) || rule_made(maker, newest) != w)
+            continue;
+        if (names_kept_apart(variable))
+            began |= contenders_begin(rule_maker(newest), maker);
+        else
+            set_disputed(variable, true);
+    }
     return began;
 }
 
-static bool meet_everywhere(struct scope *scope) {
-    bool began = false;
-    take_slot(scope);
-    for (struct variable *v = names_all(); v; v = v->next)
-        began |= meet(scope, v);
-    return began;
+/* What `environ` has of the variable is about to go, and some may go on seeing it: it is what the last write has come
+ * to, for the program may have changed the array itself. A string of the program's own may not be there for long. */
+static void keep_what_is_there(struct variable *variable) {
+    struct write *last = variable->writes;
+    if (last && atomic_load_explicit(&view_attention, memory_order_relaxed) == 0 &&
+        (!last->entry || strings_has(last->entry)))
+        return;
+    char *entry = array_find(variable->name, variable->length);
+    if (entry && !strings_has(entry)) {
+        char *kept = strings_keep(variable->name, variable->length, entry + variable->length + 1);
+        entry = kept ? kept : entry;
+    }
+    if (last)
+        last->entry = entry;
+    else
+        variable->base = entry;
 }
 
 void scope_write_begin(struct scope_write *w, struct variable *variable, char *entry,
                        struct env_thread *by, stack_id stack) {
     w->variable = variable;
-    if (!variable->writes)
-        variable->base = array_find(variable->name, variable->length);
-    w->write = make_write(by, entry, stack);
-    if (!w->write)
+    keep_what_is_there(variable);
+    w->write = make(by, entry, stack);
+    if (!w->write) {
+        tell_degraded(TELL_NO_MEMORY, NULL);
         return;
+    }
     w->write->next = variable->writes;
     variable->writes = w->write;
-    if (by->scope)
-        take_slot(by->scope);
-    if (by->scope && meet(by->scope, variable))
-        refresh_all_but(variable);
-    for (const struct scope *scope = contenders; scope; scope = scope->next_contender)
-        if (!rule_visible(&contention, scope, w->write))
-            refresh(scope, variable);
+    if (meet(variable))
+        contenders_refresh_all_but(variable);
+    contenders_refresh_who_see(variable, w->write, false);
     atomic_store_explicit(&variable->latest, w->write->number, memory_order_release);
 }
 
 void scope_write_end(struct scope_write *w) {
     if (!w->write)
         return;
-    for (const struct scope *scope = contenders; scope; scope = scope->next_contender)
-        if (rule_visible(&contention, scope, w->write))
-            refresh(scope, w->variable);
+    contenders_refresh_who_see(w->variable, w->write, true);
     prune(w->variable);
 }
 
 void scope_write_failed(struct scope_write *w) {
     if (!w->write)
         return;
-    struct write **at = &w->variable->writes;
-    while (*at != w->write)
-        at = &(*at)->next;
-    *at = w->write->next;
+    w->variable->writes = w->write->next;
     forget(w->write);
-    refresh_contenders(w->variable);
+    contenders_refresh(w->variable);
 }
 
 /* ---- Ends and joins ---- */
 
-/* What was `owner`'s becomes the other's too; NULL: everyone's. */
-static void pass_on(const struct scope *owner, struct scope *to) {
-    for (struct variable *v = names_all(); v; v = v->next) {
+/* What the one has heard the other hears now. */
+static void tell_all(const struct scope *from, struct scope *to) {
+    for (struct variable *v = names_all(); v; v = v->next)
         for (struct write *write = v->writes; write; write = write->next)
-            if (rule_owns(owner, write) && (!to || !give_stake(write, to)))
-                write->for_all = true;
-        prune(v);
-    }
+            if (rule_heard(from, write) && !rule_heard(to, write) && !add_hearer(write, to))
+                tell_degraded(TELL_NO_MEMORY, NULL);
 }
 
-/* The heir begins to contend before the ended one's contentions are over, so that nobody sees in between what it
- * must not see. */
 void scope_leave(struct scope *scope) {
-    if (--scope->threads)
+    struct scope *heir = family_heir(scope);
+    bool contended = scope->contended != 0;
+    contenders_end(scope);
+    scope->lives = false;
+    if (heir && scope->knows)
+        tell_all(scope, heir);
+    if (contended || scope->knows)
+        contenders_refresh_all_but(NULL);
+    family_release(scope);
+}
+
+void scope_joined(const struct scope *ended, struct scope *by) {
+    if (!ended->knows && family_heir(ended) == by)
         return;
-    if (scope->owns) {
-        struct scope *heir = heir_of(scope);
-        pass_on(scope, heir);
-        if (heir)
-            meet_everywhere(heir);
-        end_pairs(scope);
-        refresh_all_but(NULL);
-        give_slot(scope);
-    }
-    scope_release(scope);
+    tell_all(ended, by);
+    contenders_refresh_all_but(NULL);
 }
 
-void scope_inherit(struct scope *scope, const struct scope *ended) {
-    pass_on(ended, scope);
-    meet_everywhere(scope);
-    refresh_all_but(NULL);
-}
+/* ---- Nobody else ---- */
 
-void scope_forget_all(struct scope *left) {
+void scope_is_alone(struct scope *left) {
+    if (contenders_has_pins(left))
+        return;
+    contenders_clear();
     for (struct variable *v = names_all(); v; v = v->next) {
         for (struct write *write; (write = v->writes);) {
             v->writes = write->next;
             forget(write);
         }
         v->base = NULL;
+        set_disputed(v, false);
     }
-    end_pairs(left);
-    give_slot(left);
+    left->knows = false;
 }
 
 void scope_after_fork(struct scope *left) {
+    contenders_clear();
     for (struct variable *v = names_all(); v; v = v->next) {
         v->writes = NULL;
         v->base = NULL;
-        for (uint32_t slot = 1; slot < slots_used; slot++)
-            names_set_pin(v, slot, NULL);
+        set_disputed(v, false);
     }
-    memset(contention.bits, 0, slots_used * sizeof contention.bits[0]);
-    memset(in_slot, 0, slots_used * sizeof in_slot[0]);
-    slots_used = 1;
-    contenders = NULL;
-    memset(left, 0, sizeof *left);
-    left->threads = left->uses = 1;
+    family_begin(left);
 }

@@ -6,7 +6,9 @@
 #include "env/array.h"
 #include "env/layer.h"
 #include "env/lock.h"
+#include "env/memory.h"
 #include "env/scope.h"
+#include "env/strings.h"
 #include "report/keyed_hash.h"
 #include "report/log.h"
 
@@ -16,6 +18,7 @@
 /* A value and how it came to be; `entry` NULL: the variable is not there. */
 struct version {
     char *entry;
+    struct event_value value;
     const struct env_thread *by;
     uint64_t number;
     struct timespec since;
@@ -24,17 +27,19 @@ struct version {
 };
 
 static void of_write(struct version *version, const struct write *write) {
-    *version =
-        (struct version){write->entry, write->by, write->number, write->since, write->stack, false};
+    *version = (struct version){.entry = write->entry,
+                                .by = write->by,
+                                .number = write->number,
+                                .since = write->since,
+                                .stack = write->stack};
 }
 
 static void of_item(struct version *version, const struct layer_item *item) {
-    *version = (struct version){atomic_load_explicit(&item->entry, memory_order_relaxed),
-                                item->by,
-                                item->number,
-                                item->since,
-                                item->stack,
-                                false};
+    *version = (struct version){.entry = atomic_load_explicit(&item->entry, memory_order_relaxed),
+                                .by = item->by,
+                                .number = item->number,
+                                .since = item->since,
+                                .stack = item->stack};
 }
 
 /* What the thread sees. */
@@ -51,7 +56,7 @@ static void look_at_own(const struct env_thread *thread, const struct variable *
         thread->scope ? scope_view(thread->scope, variable) : variable->writes;
     if (seen) {
         of_write(mine, seen);
-        mine->own = thread->scope && rule_owns(thread->scope, seen);
+        mine->own = rule_maker(seen) == thread->scope;
         return;
     }
     *mine = (struct version){
@@ -71,6 +76,16 @@ static bool look_at_others(const struct env_thread *thread, const struct variabl
     return item || write;
 }
 
+/* A string of the program's may be gone without env_lock. */
+static const char *lasting(const char *entry, const char *text) {
+    size_t length = (size_t)(text - entry);
+    if (strings_has(entry) || length == 0)
+        return text;
+    const char *kept = strings_keep(entry, length - 1, text);
+    return kept ? kept + length : NULL;
+}
+
+/* Under env_lock. */
 static struct event_value value_of(const char *entry) {
     struct event_value value = {.set = entry != NULL};
     if (entry) {
@@ -78,26 +93,22 @@ static struct event_value value_of(const char *entry) {
         text += *text == '=';
         value.length = strlen(text);
         value.hash = keyed_hash(text, value.length);
-        value.text = settings.show_values ? text : NULL;
+        value.text = settings.show_values ? lasting(entry, text) : NULL;
     }
     return value;
 }
 
-static struct event_party party_of(const struct version *version, const struct event_value *value) {
+static struct event_party party_of(const struct version *version) {
     const struct env_thread *by = version->by;
-    struct event_party party = {.pid = by ? by->pid : 0,
+    struct event_party party = {.pid = by ? sys_getpid() : 0,
                                 .tid = by ? by->tid : 0,
                                 .fd = -1,
                                 .since = version->since,
                                 .stack = version->stack,
-                                .value = value};
+                                .value = &version->value};
     if (by && !by->lives)
         memcpy(party.thread, by->name, sizeof party.thread);
     return party;
-}
-
-static bool is_changed_for(const struct variable *variable) {
-    return variable->treatment == ENV_RULE_SCOPED || variable->treatment == ENV_RULE_PRIVATE;
 }
 
 /* Is it worth telling? `kind` says what it is. */
@@ -110,7 +121,7 @@ static bool judge(const struct variable *variable, bool program, const struct ve
         return true;
     }
     *kind = EVENT_ENV_HIDDEN;
-    return is_changed_for(variable);
+    return names_kept_apart(variable);
 }
 
 static struct told *place_in(struct told *told, const struct variable *variable, bool program) {
@@ -134,21 +145,24 @@ static bool find_out(struct env_thread *thread, struct variable *variable, bool 
     if (told)
         *place_in(told, variable, program) = (struct told){
             variable, atomic_load_explicit(&variable->latest, memory_order_relaxed), program};
-    return look_at_others(thread, variable, theirs) && judge(variable, program, mine, theirs, kind);
+    if (!look_at_others(thread, variable, theirs) || !judge(variable, program, mine, theirs, kind))
+        return false;
+    mine->value = value_of(mine->entry);
+    theirs->value = value_of(theirs->entry);
+    return true;
 }
 
 static void say(const struct variable *variable, enum event_kind kind, const struct version *mine,
                 const struct version *theirs, const struct caller *caller) {
-    struct event_value my_value = value_of(mine->entry), their_value = value_of(theirs->entry);
     struct event_party here = {.pid = sys_getpid(),
                                .tid = owner_tid(),
                                .fd = -1,
                                .since = mine->since,
                                .stack = stack_capture(caller->return_address, caller->frame),
-                               .value = &my_value};
-    struct event_party there = party_of(theirs, &their_value);
+                               .value = &mine->value};
+    struct event_party there = party_of(theirs);
     struct event event = {.kind = kind,
-                          .action = is_changed_for(variable) ? ACTION_ISOLATED : ACTION_NONE,
+                          .action = names_kept_apart(variable) ? ACTION_ISOLATED : ACTION_NONE,
                           .var = variable->name,
                           .here = &here,
                           .there = &there};
@@ -165,7 +179,7 @@ void tell_read(struct env_thread *thread, struct variable *variable, bool progra
     struct version mine, theirs;
     enum event_kind kind = EVENT_ENV_HIDDEN;
     sys_block_signals(&signals);
-    if (env_lock_try()) {
+    if (env_lock()) {
         bool worth = find_out(thread, variable, program, &mine, &theirs, &kind);
         env_unlock();
         if (worth)
@@ -175,50 +189,143 @@ void tell_read(struct env_thread *thread, struct variable *variable, bool progra
     errno = saved;
 }
 
-/* ---- Changes beside other threads ---- */
+/* ---- Programs that a forked child starts ---- */
 
-#define SITES 4096
-/* The stacks that were told of, and one more. */
-static _Atomic stack_id sites[SITES];
+struct kept {
+    struct kept *next;
+    const struct variable *variable;
+    enum event_kind kind;
+    struct version mine, theirs;
+};
 
-static bool is_new_site(stack_id stack) {
-    stack_id key = stack + 1;
-    for (uint32_t i = 0; i < SITES; i++) {
-        _Atomic stack_id *site = &sites[(key * UINT32_C(2654435761) + i) % SITES];
-        stack_id none = 0;
-        if (atomic_load_explicit(site, memory_order_relaxed) == key)
-            return false;
-        if (atomic_compare_exchange_strong(site, &none, key))
-            return true;
-        if (none == key)
-            return false;
+/* Changed by the only thread of a forked child. */
+static struct kept *kept;
+
+void tell_keep_for_child(struct env_thread *thread) {
+    kept = NULL;
+    for (struct variable *v = settings.out[0] && thread->scope ? names_all() : NULL; v;
+         v = v->next) {
+        struct version mine, theirs;
+        enum event_kind kind;
+        look_at_own(thread, v, &mine);
+        if (!look_at_others(thread, v, &theirs) || !judge(v, true, &mine, &theirs, &kind))
+            continue;
+        struct kept *more = env_memory(sizeof *more);
+        if (!more)
+            return;
+        mine.value = value_of(mine.entry);
+        theirs.value = value_of(theirs.entry);
+        *more = (struct kept){kept, v, kind, mine, theirs};
+        kept = more;
     }
-    return false;
 }
 
-void tell_unsafe_write(const char *name, size_t length, const char *entry, stack_id stack) {
-    char bytes[256];
-    if (!settings.out[0] || !is_new_site(stack) || owner_is_vfork_child())
+bool tell_has_kept(void) {
+    return kept != NULL;
+}
+
+/* What the child has changed itself is as it wants it. */
+void tell_kept(const struct caller *caller) {
+    int saved = errno;
+    for (; kept; kept = kept->next) {
+        const struct variable *v = kept->variable;
+        const struct version *passed_on = names_kept_apart(v) ? &kept->mine : &kept->theirs;
+        if (rule_same_value(passed_on->entry, array_find(v->name, v->length)))
+            say(v, kept->kind, &kept->mine, &kept->theirs, caller);
+    }
+    errno = saved;
+}
+
+/* ---- Changes beside other threads ---- */
+
+/* Guarded by env_lock; sites are never given back. */
+#define SITES_MAX 4096
+#define SITE_CHAINS 256
+struct site {
+    struct site *next;
+    stack_id stack;
+    const char *name;
+    uint64_t count;
+    uint64_t told;
+};
+static struct site *sites[SITE_CHAINS];
+static unsigned site_count;
+
+static struct site *site_of(const char *name, stack_id stack) {
+    struct site **at = &sites[stack % SITE_CHAINS];
+    while (*at && (*at)->stack != stack)
+        at = &(*at)->next;
+    if (*at || site_count == SITES_MAX || !(*at = env_memory(sizeof **at)))
+        return *at;
+    site_count++;
+    (*at)->stack = stack;
+    (*at)->name = name;
+    return *at;
+}
+
+static struct tell_site take_untold(struct site *site) {
+    struct tell_site untold = {site->stack, site->name, site->count - site->told, {.set = false}};
+    site->told = site->count;
+    return untold;
+}
+
+struct tell_site tell_count_write(const char *name, const char *entry, stack_id stack) {
+    struct tell_site untold = {.times = 0};
+    struct site *site = settings.out[0] ? site_of(name, stack) : NULL;
+    if (site && ++site->count >= 2 * site->told && !owner_is_vfork_child()) {
+        untold = take_untold(site);
+        untold.value = value_of(entry);
+    }
+    return untold;
+}
+
+void tell_unsafe_write(const struct tell_site *site) {
+    if (site->times == 0)
         return;
     int saved = errno;
-    length = length < sizeof bytes ? length : sizeof bytes - 1;
-    memcpy(bytes, name, length);
-    bytes[length] = '\0';
-    struct event_value value = value_of(entry);
-    struct event_party here = {
-        .pid = sys_getpid(), .tid = owner_tid(), .fd = -1, .stack = stack, .value = &value};
+    struct event_party here = {.pid = sys_getpid(),
+                               .tid = owner_tid(),
+                               .fd = -1,
+                               .stack = site->stack,
+                               .value = &site->value};
     clock_gettime(CLOCK_REALTIME, &here.since);
     struct event event = {
-        .kind = EVENT_ENV_UNSAFE_WRITE, .action = ACTION_NONE, .var = bytes, .here = &here};
-    log_event(&event);
+        .kind = EVENT_ENV_UNSAFE_WRITE, .action = ACTION_NONE, .var = site->name, .here = &here};
+    log_events(&event, site->times);
     errno = saved;
+}
+
+/* The record is there, so all of it but the count is what it was. */
+void tell_counts(void) {
+    for (unsigned chain = 0; site_count && chain < SITE_CHAINS; chain++) {
+        struct tell_site untold = {.times = 0};
+        struct site *site = NULL;
+        do {
+            if (!env_lock_try())
+                return;
+            for (site = sites[chain]; site && site->count == site->told;)
+                site = site->next;
+            if (site)
+                untold = take_untold(site);
+            env_unlock();
+            if (site)
+                tell_unsafe_write(&untold);
+        } while (site);
+    }
+}
+
+void tell_after_fork(void) {
+    for (unsigned chain = 0; site_count && chain < SITE_CHAINS; chain++)
+        for (struct site *site = sites[chain]; site; site = site->next)
+            site->count = site->told = 0;
 }
 
 void tell_degraded(enum tell_reason reason, const struct caller *caller) {
     static const char *const reasons[TELL_REASONS] = {
         [TELL_NO_MEMORY] = "no memory to keep threads' views of the environment apart",
         [TELL_TOO_MANY_SCOPES] =
-            "more threads change the environment at a time than can be kept apart",
+            "more threads contend over the environment at a time than can be kept apart",
+        [TELL_NO_KEY] = "no key of thread-specific data: nobody tells when a thread has ended",
     };
     static atomic_flag told[TELL_REASONS];
     if (!settings.out[0] || owner_is_vfork_child() || atomic_flag_test_and_set(&told[reason]))

@@ -6,46 +6,53 @@
 #include "env/lock.h"
 #include "env/pool.h"
 #include "env/scope.h"
+#include "env/tell.h"
 
 #include <limits.h>
 #include <string.h>
 #include <sys/prctl.h>
 
-static struct scope initial_scope = {.threads = 1, .uses = 1};
+/* One use more than there are, for they are not of the pools. */
+static struct scope initial_scope = {.lives = true, .uses = 3};
 static struct env_thread initial_thread = {
-    .scope = &initial_scope, .uses = 1, .initial = true, .lives = true};
+    .scope = &initial_scope, .uses = 2, .joinable = true, .initial = true, .lives = true};
 /* What a thread is from its end on, while its last destructors run: nobody. */
 static struct env_thread nobody = {.uses = 1};
 
-/* NULL: the initial thread, or one that is not known. */
+/* NULL: before the constructor, the initial thread; then, one that is not known. */
 static __thread struct env_thread *self __attribute__((tls_model("initial-exec")));
+static bool has_begun;
 
 /* The following are guarded by env_lock. */
 static struct pool threads;
 static struct env_thread *living = &initial_thread;
+static struct env_thread *initial = &initial_thread;
 static struct pool told_lists;
 #define HANDLES 256
 static struct env_thread *with_handle[HANDLES];
-/* The initial thread's; changed by its own process's first thread only. */
-static pthread_t initial_handle;
 
 static _Atomic uint32_t lives = 1;
-static bool is_any_known; /* set, never taken back */
+static _Atomic bool is_any_known; /* set, never taken back */
 
 /* Tells the end of a thread. Its destructor runs among those of the program's own keys; it puts itself off to their
  * last round, because they may still ask for variables. */
+#ifdef __SANITIZE_THREAD__
+#define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - 1) /* the last one is the sanitizer's own end */
+#else
+#define LAST_ROUND PTHREAD_DESTRUCTOR_ITERATIONS
+#endif
 static pthread_key_t key;
 static enum { KEY_NONE, KEY_MADE, KEY_REFUSED } key_state;
 
 void thread_begin(void) {
-    initial_handle = pthread_self();
+    self = &initial_thread;
+    has_begun = true;
 }
 
 struct env_thread *thread_known(void) {
-    if (self)
-        return self;
-    return !initial_handle || pthread_equal(pthread_self(), initial_handle) ? &initial_thread
-                                                                            : NULL;
+    if (__builtin_expect(!self && !has_begun, 0))
+        return &initial_thread;
+    return self;
 }
 
 bool thread_is_initial(const struct env_thread *thread) {
@@ -81,9 +88,10 @@ static void leave_the_living(struct env_thread *thread) {
 
 /* ---- Handles ---- */
 
+/* They lie at equal distances, of the size of a stack. */
 static struct env_thread **place_of(pthread_t handle) {
-    uintptr_t number = (uintptr_t)handle;
-    return &with_handle[(number >> 12 ^ number >> 20) % HANDLES];
+    uint64_t number = (uintptr_t)handle;
+    return &with_handle[(number * UINT64_C(0x9e3779b97f4a7c15) >> 32) % HANDLES];
 }
 
 static struct env_thread **find_handle(pthread_t handle) {
@@ -93,21 +101,36 @@ static struct env_thread **find_handle(pthread_t handle) {
     return at;
 }
 
-static void drop_handle(struct env_thread **at) {
-    struct env_thread *thread = *at;
+static void take_handle(struct env_thread *thread) {
+    if (!thread->has_handle)
+        return;
+    struct env_thread **at = place_of(thread->handle);
+    while (*at != thread)
+        at = &(*at)->next;
     *at = thread->next;
     thread->has_handle = false;
     thread_release(thread);
 }
 
-/* Libc uses handles again: who had it before is joined, or will never be. */
+/* Nobody will join it any more. */
+static void await_no_join(struct env_thread *thread) {
+    if (thread->joinable) {
+        thread->joinable = false;
+        family_release(thread->scope);
+        if (!thread->lives)
+            thread->scope = NULL;
+    }
+    take_handle(thread);
+}
+
+/* Libc uses handles again: who had it before will not be joined, or somebody is just doing it. */
 static void set_handle(struct env_thread *thread, pthread_t handle) {
-    if (!thread->joinable || thread->has_handle)
-        return;
-    struct env_thread **at = find_handle(handle);
-    if (*at)
-        drop_handle(at);
-    at = place_of(handle);
+    struct env_thread *before = *find_handle(handle);
+    if (before && before->joining)
+        take_handle(before);
+    else if (before)
+        await_no_join(before);
+    struct env_thread **at = place_of(handle);
     thread->handle = handle;
     thread->has_handle = true;
     thread->next = *at;
@@ -126,8 +149,6 @@ void thread_release(struct env_thread *thread) {
         return;
     if (thread->told)
         pool_give(&told_lists, thread->told);
-    if (thread->scope)
-        scope_release(thread->scope);
     pool_give(&threads, thread);
 }
 
@@ -146,93 +167,97 @@ static struct env_thread *make(struct scope *starter, struct layer *chain) {
         pool_give(&threads, thread);
         return NULL;
     }
-    scope_keep(thread->scope);
     thread->uses = 1;
     atomic_store_explicit(&thread->layer, layer_share(chain), memory_order_relaxed);
     join_the_living(thread);
     return thread;
 }
 
-static void end(struct env_thread *thread);
+static void at_the_end(void *argument);
 
+static void make_key(void) {
+    if (key_state == KEY_NONE)
+        key_state = pthread_key_create(&key, at_the_end) == 0 ? KEY_MADE : KEY_REFUSED;
+}
+
+/* Not under env_lock, for libc may call malloc, and the program's malloc whatever it likes. */
 static void be_told_of_the_end(struct env_thread *thread) {
-    if (key_state == KEY_MADE)
-        pthread_setspecific(key, thread);
+    if (key_state != KEY_MADE || pthread_setspecific(key, thread) != 0)
+        tell_degraded(TELL_NO_KEY, NULL);
 }
 
 static void know_ids(struct env_thread *thread) {
-    thread->pid = sys_getpid();
     thread->tid = owner_tid();
-    is_any_known = true;
+    atomic_store_explicit(&is_any_known, true, memory_order_relaxed);
+}
+
+static struct env_thread *make_known(struct env_thread *thread) {
+    if (thread)
+        set_handle(thread, pthread_self()); /* the initial one */
+    else
+        thread = make(initial->lives ? initial->scope : NULL, NULL);
+    if (!thread)
+        return NULL;
+    make_key();
+    know_ids(thread);
+    self = thread;
+    return thread;
 }
 
 struct env_thread *thread_here(void) {
     struct env_thread *thread = thread_known();
-    if (thread && !thread->tid)
-        know_ids(thread);
-    if (thread)
+    if ((thread && thread->tid) || thread == &nobody)
         return thread;
-    thread = make(initial_thread.lives ? initial_thread.scope : NULL, NULL);
-    if (!thread)
-        return NULL;
-    know_ids(thread);
-    self = thread;
-    be_told_of_the_end(thread);
+    if (!env_lock())
+        return thread;
+    thread = make_known(thread);
+    env_unlock();
+    if (thread)
+        be_told_of_the_end(thread);
     return thread;
 }
 
-static void at_the_end(void *argument) {
-    struct env_thread *thread = argument;
-    if (++thread->rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
-        pthread_setspecific(key, thread);
-        return;
-    }
-    if (!env_lock())
-        return;
-    end(thread);
-    env_unlock();
-}
-
-/* The thread that starts the first other one has an end too. */
-static void make_key(struct env_thread *thread) {
-    if (key_state != KEY_NONE)
-        return;
-    key_state = pthread_key_create(&key, at_the_end) == 0 ? KEY_MADE : KEY_REFUSED;
-    be_told_of_the_end(thread);
-}
-
 struct env_thread *thread_new(bool joinable) {
-    if (!env_lock())
-        return NULL;
     struct env_thread *starter = thread_here(), *thread = NULL;
-    if (starter) {
-        make_key(starter);
-        thread = make(starter->scope, atomic_load_explicit(&starter->layer, memory_order_relaxed));
-    }
+    if (!starter || !env_lock())
+        return NULL;
+    thread = make(starter->scope, atomic_load_explicit(&starter->layer, memory_order_relaxed));
     if (thread) {
         thread->joinable = joinable;
+        if (joinable)
+            family_keep(thread->scope);
         thread_keep(thread); /* for the starter, who may come later than its end */
     }
     env_unlock();
     return thread;
 }
 
+static void end(struct env_thread *thread);
+
 void thread_started(struct env_thread *thread, const pthread_t *handle) {
     if (!env_lock())
         return;
-    if (handle)
-        set_handle(thread, *handle);
-    else
+    if (!handle) {
         end(thread);
+        await_no_join(thread);
+    } else if (thread->joinable && !thread->has_handle) {
+        set_handle(thread, *handle);
+    }
     thread_release(thread);
     env_unlock();
 }
 
 void thread_enter(struct env_thread *thread) {
+    struct env_thread *stranger = self; /* a signal handler came first, and wrote */
     self = thread;
-    know_ids(thread);
-    if (thread->joinable && env_lock()) {
-        set_handle(thread, pthread_self());
+    thread->tid = owner_tid();
+    if (env_lock()) {
+        if (stranger) {
+            scope_joined(stranger->scope, thread->scope);
+            end(stranger);
+        }
+        if (thread->joinable && !thread->has_handle)
+            set_handle(thread, pthread_self());
         env_unlock();
     }
     be_told_of_the_end(thread);
@@ -240,69 +265,95 @@ void thread_enter(struct env_thread *thread) {
 
 /* ---- The end ---- */
 
+/* Others ask for a thread's name when they tell of it, which is too late then. */
+static void know_name(struct env_thread *thread) {
+    const struct layer *layer = atomic_load_explicit(&thread->layer, memory_order_relaxed);
+    if (thread->scope->knows || (layer && layer->owner == thread))
+        sys_call6(SYS_prctl, PR_GET_NAME, (long)thread->name, 0, 0, 0, 0);
+}
+
 static void end(struct env_thread *thread) {
     if (thread == self) {
         self = &nobody;
-        sys_call6(SYS_prctl, PR_GET_NAME, (long)thread->name, 0, 0, 0, 0);
+        know_name(thread);
     }
     leave_the_living(thread);
     layer_leave_all(thread);
     scope_leave(thread->scope);
+    if (!thread->joinable)
+        thread->scope = NULL;
     if (!thread_has_company() && living)
-        scope_forget_all(living->scope);
+        scope_is_alone(living->scope);
     thread_release(thread);
+}
+
+/* A change that a handler jumped out of, by ending the thread, is over. */
+static void at_the_end(void *argument) {
+    struct env_thread *thread = argument;
+    if (++thread->rounds < LAST_ROUND) {
+        pthread_setspecific(key, thread);
+        return;
+    }
+    env_lock_jumped();
+    if (!env_lock())
+        return;
+    end(thread);
+    env_unlock();
 }
 
 struct env_thread *thread_to_join(pthread_t handle) {
     if (!env_lock())
         return NULL;
     struct env_thread *thread = *find_handle(handle);
-    if (thread)
+    if (thread) {
+        thread->joining++;
         thread_keep(thread);
+    }
     env_unlock();
     return thread;
 }
 
-static void inherit_from(struct env_thread *thread) {
-    const struct env_thread *here = thread_here();
-    if (thread->lives) /* it ended without its destructors: it was cancelled before it began, say */
+/* It may have ended without its destructors. */
+static void inherit_from(struct env_thread *thread, const struct env_thread *here) {
+    if (thread->lives)
         end(thread);
-    if (here && here->scope && thread->scope->owns)
-        scope_inherit(here->scope, thread->scope);
-    struct env_thread **at = thread->has_handle ? find_handle(thread->handle) : NULL;
-    if (at && *at == thread)
-        drop_handle(at);
+    if (thread->joinable && here && here->scope)
+        scope_joined(thread->scope, here->scope);
 }
 
-void thread_join_ends(struct env_thread *thread, bool joined) {
+void thread_join_ends(struct env_thread *thread, enum thread_join join) {
+    const struct env_thread *here = join == THREAD_JOINED ? thread_here() : NULL;
     if (!env_lock())
         return;
-    if (joined)
-        inherit_from(thread);
+    thread->joining--;
+    if (join == THREAD_JOINED)
+        inherit_from(thread, here);
+    if (join != THREAD_NOT_JOINED || (!thread->has_handle && !thread->joining))
+        await_no_join(thread);
     thread_release(thread);
     env_unlock();
 }
 
 bool thread_is_any_known(void) {
-    return is_any_known;
+    return atomic_load_explicit(&is_any_known, memory_order_relaxed);
 }
 
+/* Of the others, and of what they had, nothing is given back: it may have been in the midst of a change. */
 struct env_thread *thread_after_fork(void) {
     struct env_thread *thread = thread_known();
     if (!thread || thread == &nobody)
         thread = &initial_thread;
-    self = thread;
-    initial_handle = pthread_self();
-    memset(with_handle, 0, sizeof with_handle);
-    living = thread;
+    self = initial = living = thread;
     thread->next_living = thread->previous_living = NULL;
-    thread->lives = thread->initial = true;
-    thread->has_handle = false;
-    know_ids(thread);
     atomic_store_explicit(&lives, 1, memory_order_relaxed);
-    if (!thread->scope)
-        thread->scope = &initial_scope;
+    thread->lives = thread->initial = thread->joinable = true;
+    thread->uses = 2; /* its life, and one that never ends, as of initial_thread */
+    thread->joining = 0;
+    know_ids(thread);
     scope_after_fork(thread->scope);
-    scope_keep(thread->scope);
+    family_keep(thread->scope); /* for who joins it */
+    family_keep(thread->scope); /* as that of initial_thread */
+    memset(with_handle, 0, sizeof with_handle);
+    set_handle(thread, pthread_self());
     return thread;
 }

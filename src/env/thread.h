@@ -26,17 +26,18 @@ struct told {
 
 struct env_thread {
     struct env_thread *next_living, *previous_living;
-    struct env_thread *next; /* with a handle of that place */
-    struct scope *scope;     /* fixed; NULL: it is past its end, and what it writes is everyone's */
+    struct env_thread *next;     /* with a handle of that place */
+    struct scope *scope;         /* NULL: it is past its end, and what it writes is everyone's */
     struct layer *_Atomic layer; /* the innermost that it is in; changed by itself only */
-    uint32_t uses;   /* by writes, its handle, those who join it, and as long as it lives */
-    uint32_t rounds; /* of destructors that it has seen */
+    uint32_t uses;    /* by writes, its handle, those who join it, and as long as it lives */
+    uint32_t joining; /* so many threads are about to join it */
+    uint32_t rounds;  /* of destructors that it has seen */
     pthread_t handle;
     bool has_handle;
-    bool joinable;
+    bool joinable; /* and nobody has joined it yet, as far as is known */
     bool initial;
     bool lives;
-    pid_t pid, tid;
+    pid_t tid;
     char name[EVENT_THREAD_NAME]; /* known when it has ended */
     union {
         void *(*posix)(void *);
@@ -51,7 +52,7 @@ void thread_begin(void);
 
 /* The calling thread; NULL if it is not known. Lock-free. In a vfork child, its parent's. */
 struct env_thread *thread_known(void);
-/* The same; makes it known. Wants env_lock. NULL: no memory. */
+/* The same; makes it known. Takes env_lock. NULL: no memory. */
 struct env_thread *thread_here(void);
 bool thread_is_initial(const struct env_thread *thread);
 
@@ -60,15 +61,18 @@ bool thread_has_company(void);
 
 /* A thread is about to be started by this one. NULL: it is started unknown. Takes env_lock. */
 struct env_thread *thread_new(bool joinable);
-/* It was started, and this is its handle; NULL: it was not. The starter does not use `thread` any more. */
+/* It was started, and this is its handle; NULL: it was not. The starter does not use `thread` any more. Where the thread
+ * has made itself known already, the handle is not looked at: its memory may be gone. */
 void thread_started(struct env_thread *thread, const pthread_t *handle);
 /* The first thing that it does. */
 void thread_enter(struct env_thread *thread);
 
-/* The thread that a join of this handle will be about; NULL: not known. Every one is given back to thread_join_ends. */
+/* The thread that a join, or the detaching, of this handle will be about; NULL: not known. Every one is given back to
+ * thread_join_ends. */
 struct env_thread *thread_to_join(pthread_t handle);
-/* Was it joined? Then what is its own belongs to the calling thread too. */
-void thread_join_ends(struct env_thread *thread, bool joined);
+/* If it was joined, what was its own belongs to the calling thread too. */
+enum thread_join { THREAD_NOT_JOINED, THREAD_JOINED, THREAD_DETACHED };
+void thread_join_ends(struct env_thread *thread, enum thread_join join);
 
 /* Where a thread of its own notes what it has told. NULL: no memory. Wants env_lock. */
 struct told *thread_told(struct env_thread *thread);

@@ -12,10 +12,6 @@
 
 _Atomic unsigned view_attention;
 
-static bool is_changed_for(const struct variable *variable) {
-    return variable->treatment == ENV_RULE_SCOPED || variable->treatment == ENV_RULE_PRIVATE;
-}
-
 static pin pin_of(const struct env_thread *thread, const struct variable *variable) {
     uint32_t slot =
         thread->scope ? atomic_load_explicit(&thread->scope->slot, memory_order_acquire) : 0;
@@ -27,7 +23,7 @@ static bool other_entry(const struct env_thread *thread, const struct variable *
                         char **entry) {
     if (layer_find(atomic_load_explicit(&thread->layer, memory_order_acquire), variable, entry))
         return true;
-    pin pin = is_changed_for(variable) ? pin_of(thread, variable) : NULL;
+    pin pin = names_kept_apart(variable) ? pin_of(thread, variable) : NULL;
     if (pin)
         *entry = pin == PIN_ABSENT ? NULL : pin;
     return pin != NULL;
@@ -49,14 +45,19 @@ static char *see(const struct env_thread *thread, const struct variable *variabl
     }
 }
 
+static bool may_be_told(const struct env_thread *thread, const struct variable *variable) {
+    return atomic_load_explicit(&variable->layers, memory_order_relaxed) != 0 ||
+           atomic_load_explicit(&variable->disputed, memory_order_relaxed) ||
+           pin_of(thread, variable);
+}
+
 char *view_find(const char *name, size_t length, const struct caller *caller) {
     struct variable *variable = names_find(name, length);
     struct env_thread *thread = variable ? thread_known() : NULL;
     if (!thread)
         return array_find(name, length);
     char *entry = see(thread, variable);
-    if (pin_of(thread, variable) ||
-        atomic_load_explicit(&variable->layers, memory_order_relaxed) != 0)
+    if (may_be_told(thread, variable))
         tell_read(thread, variable, false, caller);
     return entry;
 }
@@ -68,7 +69,7 @@ char *view_get(const char *name, const struct caller *caller) {
 }
 
 char *view_below_layers(const struct env_thread *thread, const struct variable *variable) {
-    pin pin = is_changed_for(variable) ? pin_of(thread, variable) : NULL;
+    pin pin = names_kept_apart(variable) ? pin_of(thread, variable) : NULL;
     if (pin)
         return pin == PIN_ABSENT ? NULL : pin;
     return array_find(variable->name, variable->length);
@@ -86,24 +87,68 @@ static bool differs(const struct env_thread *thread, const struct variable *vari
            !rule_same_value(*entry, array_find(variable->name, variable->length));
 }
 
+/* Changed by the only thread of a forked child. */
+static _Atomic bool any_before_fork;
+
+void view_keep_for_child(const struct view_difference *differences, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct variable *v = names_find(differences[i].name, differences[i].length);
+        if (!v)
+            continue;
+        v->before_fork = true;
+        v->was = array_find(v->name, v->length);
+        v->seen = differences[i].entry;
+        atomic_store_explicit(&any_before_fork, true, memory_order_relaxed);
+    }
+}
+
+void view_forget_fork(const char *name, size_t length) {
+    if (!atomic_load_explicit(&any_before_fork, memory_order_relaxed))
+        return;
+    struct variable *v = names_find(name, length);
+    if (v)
+        v->before_fork = false;
+}
+
+static bool may_differ(void) {
+    return is_attentive() || atomic_load_explicit(&any_before_fork, memory_order_relaxed);
+}
+
 size_t view_differences_max(void) {
-    return is_attentive() ? names_count() : 0;
+    return may_differ() ? names_count() : 0;
+}
+
+static bool find_difference(const struct env_thread *thread, const struct variable *v,
+                            struct view_difference *d) {
+    char *entry;
+    *d = (struct view_difference){.name = v->name, .length = v->length};
+    if (differs(thread, v, &entry)) {
+        d->entry = entry;
+        return true;
+    }
+    if (!v->before_fork)
+        return false;
+    entry = array_find(v->name, v->length);
+    d->entry = rule_same_value(entry, v->was) ? v->seen : entry;
+    d->before_fork = true;
+    d->was = v->was;
+    return true;
 }
 
 size_t view_differences(struct view_difference *differences, size_t max) {
-    const struct env_thread *thread = is_attentive() ? thread_known() : NULL;
+    const struct env_thread *thread = may_differ() ? thread_known() : NULL;
     size_t count = 0;
-    for (struct variable *v = thread ? names_all() : NULL; v && count < max; v = v->next) {
-        char *entry;
-        if (differs(thread, v, &entry))
-            differences[count++] = (struct view_difference){v->name, v->length, entry};
-    }
+    for (struct variable *v = thread ? names_all() : NULL; v && count < max; v = v->next)
+        count += find_difference(thread, v, &differences[count]);
     return count;
 }
 
 void view_program_starts(const struct caller *caller) {
+    tell_counts();
+    if (tell_has_kept())
+        tell_kept(caller);
     struct env_thread *thread = is_attentive() && settings.out[0] ? thread_known() : NULL;
     for (struct variable *v = thread ? names_all() : NULL; v; v = v->next)
-        if (pin_of(thread, v) || atomic_load_explicit(&v->layers, memory_order_relaxed) != 0)
+        if (may_be_told(thread, v))
             tell_read(thread, v, true, caller);
 }

@@ -33,7 +33,17 @@ struct view_difference {
     const char *name;
     size_t length;
     char *entry; /* NAME=value; NULL: the variable is not in the view */
+    /* In a forked child, whose `environ` is the view: what `environ` had before the fork (NULL: nothing), which arrays
+     * of the caller's may be copies of. */
+    bool before_fork;
+    const char *was;
 };
+
+/* In a forked child, before `environ` becomes the view: `differences` are what is about to change. An array that was made
+ * of `environ` before the fork is corrected when the child starts a program with it, or makes it `environ`. */
+void view_keep_for_child(const struct view_difference *differences, size_t count);
+/* The child has given the variable a value of its own. */
+void view_forget_fork(const char *name, size_t length);
 
 /* At most so many differences are there now. 0 in a process where nobody contends. */
 size_t view_differences_max(void);

@@ -1,5 +1,6 @@
 /* What copies and closes descriptors. */
 #include "hooks/hook.h"
+#include "hooks/shell.h"
 
 #include "lock/closing.h"
 #include "lock/hidden.h"
@@ -23,8 +24,23 @@ int hook_dup(int fd, const struct caller *caller) {
     return copy;
 }
 
-HOOK int dup(int fd) {
+HOOK_REST int dup_rest(int fd) {
     return hook_dup(fd, CALLER);
+}
+
+HOOK_REST int dup_noted(int fd, int copy) {
+    describe_copy(fd, copy);
+    return copy;
+}
+
+HOOK int dup(int fd) {
+    if (hidden_any())
+        return dup_rest(fd);
+    int copy = real(dup)(fd);
+    /* Another thread may have locked for the first time meanwhile. */
+    if (room_is_made() && copy >= 0)
+        return dup_noted(fd, copy);
+    return copy;
 }
 
 /* dup2 and dup3: the number is closed first, if the copy is made at all. */
@@ -68,20 +84,24 @@ HOOK int dup3(int fd, int target, int flags) {
  * two would differ, so it is looked for first and held off during the close. */
 static int close_tracked(struct room *room, int fd, const struct caller *caller) {
     struct closing closing;
+    struct sys_sigset signals;
     int state, saved = errno;
     pthread_testcancel();
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-    if (!closing_begin_tracked(&closing, room, fd, caller)) {
-        pthread_setcancelstate(state, NULL);
-        return answer(-EBADF);
+    bool brief = closing_is_brief(room, fd);
+    if (brief)
+        signals_hold(&signals);
+    int result = -EBADF;
+    if (closing_begin_tracked(&closing, room, fd, caller)) {
+        result = real(close)(fd);
+        result = result < 0 ? -errno : result;
+        closing_end(&closing, true);
     }
-    int result = real(close)(fd);
-    if (result < 0)
-        saved = errno;
-    closing_end(&closing, true);
+    if (brief)
+        signals_release(&signals);
     pthread_setcancelstate(state, NULL);
     errno = saved;
-    return result;
+    return answer(result);
 }
 
 static inline bool close_matters(struct room *room, int fd) {
@@ -100,10 +120,14 @@ int hook_close(int fd, const struct caller *caller) {
     return real(close)(fd);
 }
 
-HOOK int close(int fd) {
-    if (__builtin_expect(atomic_load_explicit(&room_mapped, memory_order_relaxed) == NULL, 1))
-        return real(close)(fd);
+HOOK_REST int close_rest(int fd) {
     return hook_close(fd, CALLER);
+}
+
+HOOK int close(int fd) {
+    if (room_is_made())
+        return close_rest(fd);
+    return real(close)(fd);
 }
 HOOK_ALIAS(__close, close);
 
@@ -170,27 +194,34 @@ static void end_stream(struct closing *closing) {
 
 HOOK int fclose(FILE *stream) {
     struct closing closing;
+    struct popen_end end;
+    popen_end_begin(&end, stream);
     begin_stream(&closing, stream, CALLER);
     int result = real(fclose)(stream);
     end_stream(&closing);
-    return result;
+    return popen_end_wait(&end, result);
 }
 HOOK_ALIAS(_IO_fclose, fclose);
 
 HOOK int pclose(FILE *stream) {
     struct closing closing;
+    struct popen_end end;
+    popen_end_begin(&end, stream);
     begin_stream(&closing, stream, CALLER);
     int result = real(pclose)(stream);
     end_stream(&closing);
-    return result;
+    return popen_end_wait(&end, result);
 }
 
 #define FREOPEN(name)                                                                              \
     HOOK FILE *name(const char *path, const char *mode, FILE *stream) {                            \
         struct closing closing;                                                                    \
+        struct popen_end end;                                                                      \
+        popen_end_begin(&end, stream);                                                             \
         begin_stream(&closing, stream, CALLER);                                                    \
         FILE *result = real(name)(path, mode, stream);                                             \
         end_stream(&closing);                                                                      \
+        popen_end_wait(&end, 0);                                                                   \
         return result;                                                                             \
     }
 

@@ -17,7 +17,12 @@
     extern __typeof__(target) name                                                                 \
         __attribute__((alias(#target), copy(target), visibility("default")))
 
-/* The caller's place, for the stack of a finding. To be used in the hook itself. */
+/* What a hook jumps to, as the last thing it does, when the call is one of those that matter: so the
+ * others cost a test or two, without a frame of their own. */
+#define HOOK_REST static __attribute__((noinline))
+
+/* The caller's place, for the stack of a finding. To be used in the hook itself, or in what it jumps
+ * to. */
 #define CALLER (&(const struct caller){__builtin_return_address(0), __builtin_frame_address(0)})
 
 /* The hooks that syscall() stands for too, with the program's place handed on. */

@@ -8,7 +8,6 @@
 #include "lock/request.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 
 #ifndef F_DUPFD_CLOEXEC
 #define F_DUPFD_CLOEXEC 1030
@@ -58,9 +57,7 @@ static int fcntl_copy(int fd, int cmd, void *arg, const struct caller *caller) {
     return copy;
 }
 
-/* The third argument is passed on as it came: whatever its type, it takes one register. */
-static inline __attribute__((always_inline)) int fcntl_any(int fd, int cmd, void *arg,
-                                                           const struct caller *caller) {
+int hook_fcntl(int fd, int cmd, void *arg, const struct caller *caller) {
     if (__builtin_expect(hidden_is(fd), 0) && room_here())
         return answer(-EBADF);
     switch (cmd) {
@@ -79,22 +76,26 @@ static inline __attribute__((always_inline)) int fcntl_any(int fd, int cmd, void
     }
 }
 
-int hook_fcntl(int fd, int cmd, void *arg, const struct caller *caller) {
-    return fcntl_any(fd, cmd, arg, caller);
+HOOK_REST int fcntl_rest(int fd, int cmd, void *arg) {
+    return hook_fcntl(fd, cmd, arg, CALLER);
 }
 
-#define FCNTL(name)                                                                                \
-    HOOK int name(int fd, int cmd, ...) {                                                          \
-        va_list list;                                                                              \
-        va_start(list, cmd);                                                                       \
-        void *arg = va_arg(list, void *);                                                          \
-        va_end(list);                                                                              \
-        return fcntl_any(fd, cmd, arg, CALLER);                                                    \
+_Static_assert(F_GETFD == 1 && F_SETFD == 2 && F_GETFL == 3 && F_SETFL == 4,
+               "the commonest commands stand together");
+
+/* The third argument is passed on as it came: whatever its type, and whether it is there or not, it
+ * takes one register. So the hook need not be variadic, which would cost a frame. */
+#define FCNTL(symbol, name, hook)                                                                  \
+    HOOK int hook(int fd, int cmd, void *arg) __asm__(#symbol);                                    \
+    HOOK int hook(int fd, int cmd, void *arg) {                                                    \
+        if (__builtin_expect(cmd < F_GETFD || cmd > F_SETFL, 0) || hidden_any())                   \
+            return fcntl_rest(fd, cmd, arg);                                                       \
+        return real(name)(fd, cmd, arg);                                                           \
     }
 
-FCNTL(fcntl)
-FCNTL(fcntl64)
-HOOK_ALIAS(__fcntl, fcntl);
+FCNTL(fcntl, fcntl, fcntl_here)
+FCNTL(fcntl64, fcntl64, fcntl64_here)
+FCNTL(__fcntl, fcntl, fcntl_by_old_name)
 
 #define LOCKF(name)                                                                                \
     HOOK int name(int fd, int cmd, off_t length) {                                                 \

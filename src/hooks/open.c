@@ -29,9 +29,10 @@ static __attribute__((noinline, cold)) bool relieved(const struct caller *caller
 
 #define MADE(failed, call)                                                                         \
     do {                                                                                           \
-        __typeof__(call) made = call;                                                              \
-        while (__builtin_expect(made == (failed), 0) && relieved(CALLER))                          \
+        __typeof__(call) made;                                                                     \
+        do                                                                                         \
             made = call;                                                                           \
+        while (__builtin_expect(made == (failed), 0) && relieved(CALLER));                         \
         return made;                                                                               \
     } while (0)
 

@@ -1,15 +1,22 @@
-/* Other processes. fork(), and all that libc builds on it, comes by pthread_atfork (lifecycle.c);
- * vfork is in vfork.S. */
+/* Other processes. fork(), and all that libc builds on it, runs the handlers of pthread_atfork, ours
+ * among them. They are registered when they are needed, before the first fork, because a process
+ * that does not fork would pay some 4 us and 90 KiB of libc's pages for them; and before the
+ * program's own, so that these find a child that is set up.
+ *
+ * vfork is in hook_syscall.S. */
 #include "hooks/process.h"
 
 #include "base/sys.h"
 #include "env/array.h"
 #include "env/fork.h"
+#include "env/popened.h"
+#include "env/shell_signals.h"
 #include "hooks/hook.h"
 #include "lock/hidden.h"
 
 #include <sched.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 void process_before_fork(void) {
@@ -24,9 +31,57 @@ void process_after_fork_parent(void) {
 
 void process_after_fork_child(bool shares_files) {
     int saved = errno;
+    shell_signals_after_fork();
+    popened_after_fork();
     room_after_fork_child(shares_files);
     env_after_fork_child();
     errno = saved;
+}
+
+static void after_fork_child(void) {
+    process_after_fork_child(false);
+}
+
+/* libc takes the same lock for each of the calls that come here, so this is as async-signal-safe as
+ * they are. */
+static void expect_fork(void) {
+    static _Atomic enum { NOT_YET, GOING_ON, DONE } registered;
+    int saved = errno;
+    if (__builtin_expect(atomic_load(&registered) == DONE, 1))
+        return;
+    __typeof__(atomic_load(&registered)) none = NOT_YET;
+    if (atomic_compare_exchange_strong(&registered, &none, GOING_ON)) {
+        real(__register_atfork)(process_before_fork, process_after_fork_parent, after_fork_child,
+                                &registered);
+        atomic_store(&registered, DONE);
+    }
+    /* Another thread is at it; this one may be a handler that interrupted it. */
+    for (int tries = 0; atomic_load(&registered) != DONE && tries < 1000; tries++)
+        sys_sched_yield();
+    errno = saved;
+}
+
+HOOK pid_t fork(void) {
+    expect_fork();
+    return real(fork)();
+}
+HOOK_ALIAS(__fork, fork);
+
+HOOK int forkpty(int *master, char *name, const struct termios *settings,
+                 const struct winsize *size) {
+    expect_fork();
+    return real(forkpty)(master, name, settings, size);
+}
+
+HOOK int daemon(int keeps_directory, int keeps_streams) {
+    expect_fork();
+    return real(daemon)(keeps_directory, keeps_streams);
+}
+
+HOOK int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+                           void *library) {
+    expect_fork();
+    return real(__register_atfork)(prepare, parent, child, library);
 }
 
 #if __GLIBC_PREREQ(2, 34)

@@ -5,10 +5,13 @@
 
 #include <stdint.h>
 
+_Static_assert(sizeof(struct entered) == 8 * sizeof(uint64_t), "as opaque in raceshim.h");
+
+/* Declared here alone: the header has functions of these names in every program. */
 extern int raceshim_scope_enter(struct entered *scope);
 extern int raceshim_scope_leave(struct entered *scope);
 
-/* The frame of the caller's, or its own: both are told from those further down. */
+/* This frame lies right below the caller's, so that it tells which of two callers is further down. */
 HOOK int raceshim_scope_enter(struct entered *scope) {
     return answer(entered_begin(scope, __builtin_frame_address(0)));
 }

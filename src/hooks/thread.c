@@ -60,15 +60,26 @@ HOOK int thrd_create(thrd_t *handle, thrd_start_t function, void *argument) {
     return result;
 }
 
-/* Joins with CALL, and inherits. */
-#define JOIN(handle, success, call)                                                                \
+static void leave_join(void *thread) {
+    thread_join_ends(thread, THREAD_NOT_JOINED);
+}
+
+/* Joins, or detaches, with CALL: what the calling thread inherits. It may be cancelled meanwhile. */
+#define PART_WITH(handle, join, success, call)                                                     \
     do {                                                                                           \
         struct env_thread *ended = settings.env_mode == ENV_OFF ? NULL : thread_to_join(handle);   \
-        int result = call;                                                                         \
-        if (ended)                                                                                 \
-            thread_join_ends(ended, result == (success));                                          \
+        int result;                                                                                \
+        if (!ended)                                                                                \
+            return call;                                                                           \
+        pthread_cleanup_push(leave_join, ended);                                                   \
+        result = call;                                                                             \
+        pthread_cleanup_pop(0);                                                                    \
+        thread_join_ends(ended, result == (success) ? (join) : THREAD_NOT_JOINED);                 \
         return result;                                                                             \
     } while (0)
+
+#define JOIN(handle, success, call) PART_WITH(handle, THREAD_JOINED, success, call)
+#define DETACH(handle, success, call) PART_WITH(handle, THREAD_DETACHED, success, call)
 
 HOOK int pthread_join(pthread_t handle, void **value) {
     JOIN(handle, 0, real(pthread_join)(handle, value));
@@ -91,4 +102,12 @@ HOOK int pthread_clockjoin_np(pthread_t handle, void **value, clockid_t clock,
 
 HOOK int thrd_join(thrd_t handle, int *value) {
     JOIN(handle, thrd_success, real(thrd_join)(handle, value));
+}
+
+HOOK int pthread_detach(pthread_t handle) {
+    DETACH(handle, 0, real(pthread_detach)(handle));
+}
+
+HOOK int thrd_detach(thrd_t handle) {
+    DETACH(handle, thrd_success, real(thrd_detach)(handle));
 }

@@ -121,6 +121,12 @@ static void finish_owner(struct room *room, struct owner *owner) {
         hidden_close(hidden);
 }
 
+bool closing_is_brief(struct room *room, int fd) {
+    const struct description *d = room_description(room, fd);
+    const struct owner *owner = d ? atomic_load(&d->owners[OWNER_RECORD]) : NULL;
+    return owner && owner->hidden >= 0;
+}
+
 void closing_finish_owner(struct room *room, struct owner *owner) {
     struct sys_sigset saved;
     short_lock_take(&room->tables, &saved);
@@ -330,6 +336,7 @@ void closing_make_way(int wanted) {
 }
 
 void closing_make_way_below(unsigned long soft) {
+    hidden_limit_was_set();
     if (!hidden_below(soft))
         return;
     log_release_descriptor();

@@ -47,6 +47,10 @@ static inline void closing_end(struct closing *closing, bool closed) {
         closing_end_tracked(closing, closed);
 }
 
+/* Is it a regular file's, repaired, whose real close waits for nothing that a signal would end? Then
+ * signals may be held off from before the beginning to the end. */
+bool closing_is_brief(struct room *room, int fd);
+
 /* Ends an owner that owner_leave or owner_begin_closing handed over: closes the hidden descriptor.
  */
 void closing_finish_owner(struct room *room, struct owner *owner);

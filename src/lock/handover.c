@@ -61,13 +61,6 @@ bool handover_needed(void) {
     return room && !owner_is_vfork_child() && atomic_load(&room->owner_total) != 0;
 }
 
-size_t handover_env_size(char *const envp[]) {
-    size_t count = 0;
-    while (envp && envp[count])
-        count++;
-    return count + 2;
-}
-
 static bool survives_exec(int fd) {
     int flags = sys_fcntl(fd, F_GETFD, 0);
     return flags >= 0 && !(flags & FD_CLOEXEC);
@@ -198,18 +191,17 @@ static bool is_variable(const char *entry, const char *name) {
     return strncmp(entry, name, length) == 0 && entry[length] == '=';
 }
 
-static char *const *environment_with(struct handover *h, char *const envp[], char *array[]) {
+static void add_variable(struct handover *h, char *envp[]) {
     struct text text;
     size_t count = 0;
-    for (size_t i = 0; envp && envp[i]; i++)
+    for (size_t i = 0; envp[i]; i++)
         if (!is_variable(envp[i], HANDOVER_VARIABLE))
-            array[count++] = envp[i];
+            envp[count++] = envp[i];
     text_begin(&text, h->variable, sizeof h->variable);
     text_add(&text, HANDOVER_VARIABLE "=");
     text_add_decimal(&text, (uint64_t)h->memory);
-    array[count++] = h->variable;
-    array[count] = NULL;
-    return array;
+    envp[count++] = h->variable;
+    envp[count] = NULL;
 }
 
 /* ---- To a program that has not ---- */
@@ -242,24 +234,23 @@ static void relock(const struct buffer *b) {
         }
 }
 
-char *const *handover_begin(struct handover *h, int dir, const char *path, int flags,
-                            char *const envp[], char *array[], const struct caller *caller) {
+void handover_begin(struct handover *h, int dir, const char *path, int flags, const char *search,
+                    char *envp[], const struct caller *caller) {
     struct head head = {.magic = MAGIC, .pid = sys_getpid()};
     struct buffer buffer = {.bytes = sys_mmap(BUFFER_BYTES, PROT_READ | PROT_WRITE,
                                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)};
-    char *const *result = envp;
     *h = (struct handover){.room = room_here(), .memory = -1};
     if (!buffer.bytes || !h->room)
-        return envp;
+        return;
     put(&buffer, &head, sizeof head);
     head.owners = for_each_holder(h->room, write_one, &buffer);
     head.bytes = buffer.used;
     memcpy(buffer.bytes, &head, sizeof head);
-    bool enters = head.owners == 0 || program_enterable(dir, path, flags, envp);
+    bool enters = head.owners == 0 || program_enterable(dir, path, flags, search, envp);
     if (head.owners != 0 && enters && (h->memory = sealed_file(&buffer)) >= 0) {
         hidden_begin();
         set_close_on_exec(&buffer, 0);
-        result = environment_with(h, envp, array);
+        add_variable(h, envp);
     } else if (head.owners != 0) {
         h->posix = true;
         for_each_holder(h->room, release_one, NULL);
@@ -271,7 +262,6 @@ char *const *handover_begin(struct handover *h, int dir, const char *path, int f
             caller);
     }
     sys_munmap(buffer.bytes, BUFFER_BYTES);
-    return result;
 }
 
 static bool close_again(struct room *room, void *context, struct owner *owner) {
@@ -426,17 +416,8 @@ static void adopt_from(int fd) {
         sys_close(fd);
 }
 
-void handover_adopt(char **envp) {
-    size_t length = strlen(HANDOVER_VARIABLE "=");
-    for (char **entry = envp; entry && *entry; entry++) {
-        uint64_t fd;
-        if (!is_variable(*entry, HANDOVER_VARIABLE))
-            continue;
-        const char *value = *entry + length;
-        if (text_decimal(value, strlen(value), &fd) && fd <= INT32_MAX)
-            adopt_from((int)fd);
-        for (char **rest = entry; (*rest = rest[1]); rest++)
-            ;
-        return;
-    }
+void handover_adopt(const char *value) {
+    uint64_t fd;
+    if (value && text_decimal(value, strlen(value), &fd) && fd <= INT32_MAX)
+        adopt_from((int)fd);
 }

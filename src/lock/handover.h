@@ -30,20 +30,17 @@ struct handover {
 /* Does this process own anything at all? */
 bool handover_needed(void);
 
-/* How many pointers the array for handover_begin must hold. */
-size_t handover_env_size(char *const envp[]);
-
-/* Gets everything ready and returns the environment to exec with: envp itself or, in `array`, envp
- * and our variable. Between this and handover_undo forks of other threads wait, so that they copy
- * nothing that stays open. */
-char *const *handover_begin(struct handover *handover, int dir, const char *path, int flags,
-                            char *const envp[], char *array[], const struct caller *caller);
+/* Gets everything ready. `envp` is the array that the program will be started with: our variable is added
+ * to it, in the slot that it has to spare. `search` is for HANDOVER_SEARCH (enterable.h). Between this and
+ * handover_undo forks of other threads wait, so that they copy nothing that stays open. */
+void handover_begin(struct handover *handover, int dir, const char *path, int flags,
+                    const char *search, char *envp[], const struct caller *caller);
 
 /* The exec has failed. */
 void handover_undo(struct handover *handover);
 
-/* At start: takes over what the variable says, and removes it from the environment. Whatever does
- * not fit what the descriptors are is dropped. */
-void handover_adopt(char **envp);
+/* At start: takes over what the variable said, or nothing if it is NULL. Whatever does not fit what the
+ * descriptors are is dropped. */
+void handover_adopt(const char *value);
 
 #endif

@@ -16,7 +16,7 @@
 static _Atomic uint64_t bits[WINDOW / WORD_BITS];
 static _Atomic uint32_t window_start; /* 0: no window yet. Set once. */
 static _Atomic uint32_t window_used;  /* words that ever had a bit */
-static _Atomic uint32_t count;
+_Atomic uint32_t hidden_count;
 
 static _Atomic uint32_t making;
 static _Atomic uint32_t forking;
@@ -29,6 +29,11 @@ static _Atomic bool lent;
  * that each fork must copy it; small tables are left to the program. */
 #define LENT_LIMIT 256
 #define LENT_FROM 32768
+
+/* The lowest number that was lent last; 0: none, or the limit was set since. Another process may set
+ * it unseen, too: if it is lower then, the number is refused and the limit asked for again; if it
+ * is higher, a borrowed number is as good as before. */
+static _Atomic uint32_t lent_from;
 
 /* One instant of a raised limit at a time, or one thread would restore what another raised. */
 static _Atomic uint32_t limit_taken;
@@ -101,13 +106,13 @@ static bool remember(int fd) {
     while (used <= word && !atomic_compare_exchange_weak(&window_used, &used, word + 1))
         ;
     atomic_fetch_or(&bits[word], bit);
-    atomic_fetch_add(&count, 1);
+    atomic_fetch_add(&hidden_count, 1);
     return true;
 }
 
 /* Raises the soft limit far enough for one more number above it. */
 static bool raise_limit(const struct rlimit *old) {
-    rlim_t room = HEADROOM + atomic_load(&count) * 2;
+    rlim_t room = HEADROOM + atomic_load(&hidden_count) * 2;
     struct rlimit raised = {old->rlim_cur + room, old->rlim_max};
     static _Atomic bool refused; /* only the privileged may go beyond the hard limit */
     if (raised.rlim_cur > old->rlim_max)
@@ -118,7 +123,7 @@ static bool raise_limit(const struct rlimit *old) {
         raised.rlim_cur = raised.rlim_max = old->rlim_cur + room;
     }
     atomic_fetch_add(&limit_changes, 1);
-    if (sys_prlimit(RLIMIT_NOFILE, &raised, NULL) == 0)
+    if (sys_setrlimit(RLIMIT_NOFILE, &raised) == 0)
         return true;
     atomic_fetch_add(&limit_changes, 1);
     atomic_store_explicit(&refused, true, memory_order_relaxed);
@@ -126,7 +131,7 @@ static bool raise_limit(const struct rlimit *old) {
 }
 
 static void restore_limit(const struct rlimit *old) {
-    sys_prlimit(RLIMIT_NOFILE, old, NULL);
+    sys_setrlimit(RLIMIT_NOFILE, old);
     atomic_fetch_add(&limit_changes, 1);
 }
 
@@ -158,25 +163,38 @@ static int copy_from(int fd, uint32_t lowest) {
     return sys_fcntl(fd, F_DUPFD_CLOEXEC, start > lowest ? (long)start : (long)lowest);
 }
 
+static int lend(int fd, uint32_t lowest) {
+    int moved = copy_from(fd, lowest);
+    atomic_store_explicit(&lent_from, moved >= 0 ? lowest : 0, memory_order_relaxed);
+    atomic_store_explicit(&lent, moved >= 0 || atomic_load(&lent), memory_order_relaxed);
+    return moved;
+}
+
 static int move_above(int fd) {
     struct rlimit limit;
-    int moved;
+    uint32_t lowest = atomic_load_explicit(&lent_from, memory_order_relaxed);
+    int moved = lowest != 0 ? lend(fd, lowest) : -EMFILE;
+    if (moved >= 0)
+        return moved;
     if (!take_limit())
         return -EMFILE;
-    if (sys_prlimit(RLIMIT_NOFILE, NULL, &limit) < 0)
+    if (sys_getrlimit(RLIMIT_NOFILE, &limit) < 0)
         moved = -EMFILE;
     else if (limit.rlim_cur <= INT_MAX - 2 * HEADROOM && raise_limit(&limit)) {
         moved = copy_from(fd, (uint32_t)limit.rlim_cur);
         restore_limit(&limit);
     } else if (limit.rlim_cur >= LENT_LIMIT) {
-        moved = copy_from(
-            fd, (uint32_t)(limit.rlim_cur / 2 < LENT_FROM ? limit.rlim_cur / 2 : LENT_FROM));
-        atomic_store_explicit(&lent, moved >= 0 || atomic_load(&lent), memory_order_relaxed);
+        moved =
+            lend(fd, (uint32_t)(limit.rlim_cur / 2 < LENT_FROM ? limit.rlim_cur / 2 : LENT_FROM));
     } else {
         moved = -EMFILE;
     }
     atomic_store(&limit_taken, 0);
     return moved;
+}
+
+void hidden_limit_was_set(void) {
+    atomic_store_explicit(&lent_from, 0, memory_order_relaxed);
 }
 
 bool hidden_lent(void) {
@@ -198,8 +216,8 @@ int hidden_open(const char *path, int flags) {
     int fd = sys_openat(AT_FDCWD, path, flags, 0);
     /* Every number of the program's is taken: the file is opened above them. */
     if (fd == -EMFILE && take_limit()) {
-        if (sys_prlimit(RLIMIT_NOFILE, NULL, &limit) == 0 &&
-            limit.rlim_cur <= INT_MAX - 2 * HEADROOM && raise_limit(&limit)) {
+        if (sys_getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= INT_MAX - 2 * HEADROOM &&
+            raise_limit(&limit)) {
             fd = sys_openat(AT_FDCWD, path, flags, 0);
             restore_limit(&limit);
         }
@@ -218,7 +236,7 @@ static bool forget(int fd) {
     uint64_t bit;
     if (!place_of(fd, &word, &bit) || !(atomic_fetch_and(&bits[word], ~bit) & bit))
         return false;
-    atomic_fetch_sub(&count, 1);
+    atomic_fetch_sub(&hidden_count, 1);
     return true;
 }
 
@@ -231,15 +249,11 @@ void hidden_close(int fd) {
     hidden_end();
 }
 
-bool hidden_is(int fd) {
+bool hidden_is_one(int fd) {
     uint32_t word;
     uint64_t bit;
-    return atomic_load_explicit(&count, memory_order_relaxed) != 0 && place_of(fd, &word, &bit) &&
+    return place_of(fd, &word, &bit) &&
            (atomic_load_explicit(&bits[word], memory_order_relaxed) & bit) != 0;
-}
-
-bool hidden_any(void) {
-    return atomic_load_explicit(&count, memory_order_relaxed) != 0;
 }
 
 int hidden_next(int from, int last) {
@@ -274,6 +288,12 @@ static void close_run(int first, int last) {
 
 void hidden_after_fork_child(bool keep) {
     int first = -1, last = -1;
+    atomic_store(&making, 0);
+    atomic_store(&forking, 0);
+    forking_here = false;
+    atomic_store(&limit_taken, 0);
+    if (atomic_load(&window_used) == 0)
+        return;
     for (int fd = hidden_next(0, INT_MAX); fd >= 0; fd = hidden_next(fd + 1, INT_MAX)) {
         if (first >= 0 && fd != last + 1) {
             if (!keep)
@@ -290,10 +310,7 @@ void hidden_after_fork_child(bool keep) {
         atomic_store_explicit(&bits[word], 0, memory_order_relaxed);
     atomic_store(&window_used, 0);
     atomic_store(&window_start, 0);
-    atomic_store(&count, 0);
-    atomic_store(&making, 0);
-    atomic_store(&forking, 0);
-    forking_here = false;
-    atomic_store(&limit_taken, 0);
+    atomic_store(&hidden_count, 0);
     atomic_store(&lent, false);
+    atomic_store(&lent_from, 0);
 }

@@ -21,6 +21,7 @@
 #ifndef RACESHIM_LOCK_HIDDEN_H
 #define RACESHIM_LOCK_HIDDEN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,6 +42,9 @@ int hidden_open(const char *path, int flags);
 uint32_t hidden_limit_stable(void);
 bool hidden_limit_changed(uint32_t seen);
 
+/* The program set it. */
+void hidden_limit_was_set(void);
+
 /* Takes a number that came through exec into the set. False if it lies outside of what the set can
  * hold. */
 bool hidden_adopt(int fd);
@@ -48,10 +52,16 @@ bool hidden_adopt(int fd);
 /* Closes one. */
 void hidden_close(int fd);
 
-/* Is this number one of ours? */
-bool hidden_is(int fd);
+extern _Atomic uint32_t hidden_count;
+static inline bool hidden_any(void) {
+    return __builtin_expect(atomic_load_explicit(&hidden_count, memory_order_relaxed) != 0, 0);
+}
 
-bool hidden_any(void);
+/* Is this number one of ours? */
+bool hidden_is_one(int fd);
+static inline bool hidden_is(int fd) {
+    return hidden_any() && hidden_is_one(fd);
+}
 
 /* Do some lie below the soft limit, where the program may come to need them? */
 bool hidden_lent(void);

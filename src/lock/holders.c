@@ -65,6 +65,11 @@ bool holder_proc_is_ours(void) {
     return atomic_load(&proc_is_ours);
 }
 
+pid_t holder_self_in_proc(void) {
+    pid_t pid = self();
+    return atomic_load(&proc_is_ours) ? pid : 0;
+}
+
 static int64_t now(void) {
     struct timespec time = {0};
     clock_gettime(CLOCK_MONOTONIC_COARSE, &time);

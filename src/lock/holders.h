@@ -114,6 +114,8 @@ uint32_t holder_namespace(void);
 
 /* Does /proc count processes as getpid does? */
 bool holder_proc_is_ours(void);
+/* This process's number in /proc; 0 if /proc counts processes in another way. */
+pid_t holder_self_in_proc(void);
 
 /* In a forked child, before any other of these. */
 void holders_after_fork(void);

@@ -17,7 +17,7 @@ static bool is_private_file(const struct stat *st) {
 /* Beyond RLIMIT_FSIZE the file would not become longer but the program get a signal. */
 static bool may_grow_to(size_t size) {
     struct rlimit limit;
-    return sys_prlimit(RLIMIT_FSIZE, NULL, &limit) == 0 && limit.rlim_cur >= size;
+    return sys_getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur >= size;
 }
 
 static bool lengthen(int fd, const struct stat *st, size_t size) {

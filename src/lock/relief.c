@@ -64,7 +64,7 @@ bool relief_give_back(const struct caller *caller) {
     struct rlimit limit;
     struct sys_sigset saved;
     struct file copy;
-    if (!room || owner_is_vfork_child() || sys_prlimit(RLIMIT_NOFILE, NULL, &limit) < 0)
+    if (!room || owner_is_vfork_child() || sys_getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return false;
     int below = limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur : INT_MAX;
     short_lock_take(&room->tables, &saved);

@@ -330,15 +330,29 @@ static bool may(const struct description *d, const struct request *q) {
     return d->access == O_RDWR || d->access == (q->type == RANGE_WRITE ? O_WRONLY : O_RDONLY);
 }
 
+/* A first lock takes several short locks: all of them with signals held off once. False: the
+ * descriptor cannot be described. */
+static bool find_owner(struct request *q, struct description **d, struct owner **owner) {
+    struct sys_sigset saved;
+    bool first = room_description(q->room, q->fd) == NULL;
+    if (first)
+        signals_hold(&saved);
+    *d = describe_for_lock(q->room, q->fd);
+    *owner = *d ? describe_owner(q->room, *d, q->fd, &q->range, q->caller) : NULL;
+    if (first)
+        signals_release(&saved);
+    return *d != NULL;
+}
+
 /* How often a handler or another thread may change what the number stands for during one call. */
 #define TRIES 64
 
 static int lock_or_wait(struct request *q, bool wait) {
     for (int tries = 0; tries < TRIES; tries++) {
-        struct description *d = describe_for_lock(q->room, q->fd);
-        if (!d)
+        struct description *d;
+        struct owner *owner;
+        if (!find_owner(q, &d, &owner))
             return REQUEST_PASS;
-        struct owner *owner = describe_owner(q->room, d, q->fd, &q->range, q->caller);
         if (!owner && room_description(q->room, q->fd) != d)
             continue;
         if (!owner)

@@ -1,5 +1,6 @@
 #include "lock/room.h"
 
+#include "base/layout.h"
 #include "base/owner.h"
 #include "base/text.h"
 #include "lock/hidden.h"
@@ -113,15 +114,20 @@ struct room *room_reborn(struct room *room) {
     return NULL;
 }
 
-void room_after_fork_child(bool shares_files) {
+EVERY_PROCESS void room_after_fork_child(bool shares_files) {
+    /* What is written here is copied by the kernel, a page at a time: for a parent that never
+     * locked there is nothing to forget. */
+    bool used = room_is_made() || hidden_any();
     owner_after_fork();
     hidden_after_fork_child(shares_files);
     if (shares_files)
         atomic_store(&room_foreign, true);
-    holders_after_fork();
-    trace_after_fork();
-    picture_after_fork();
-    waiters_after_fork();
+    if (used) {
+        holders_after_fork();
+        trace_after_fork();
+        picture_after_fork();
+        waiters_after_fork();
+    }
     log_after_fork();
 }
 

@@ -123,6 +123,11 @@ struct room {
 extern struct room *_Atomic room_mapped;
 extern _Atomic bool room_foreign; /* shares its parent's descriptors: everything passes */
 
+/* Has this process, or one that it is a copy of, locked or asked for a lock? */
+static inline bool room_is_made(void) {
+    return __builtin_expect(atomic_load_explicit(&room_mapped, memory_order_relaxed) != NULL, 0);
+}
+
 /* The room, if this process has one. NULL: nothing is tracked, pass the call on. */
 struct room *room_reborn(struct room *room);
 static inline struct room *room_here(void) {

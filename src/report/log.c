@@ -17,6 +17,7 @@
  */
 #include "report/log.h"
 
+#include "base/layout.h"
 #include "base/scratch.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -72,6 +73,14 @@ static _Atomic uint32_t log_apart; /* records written apart */
 
 #define DIRECTORY_MAX 4096
 
+/* Absolute, and without a slash at the end? */
+EVERY_PROCESS static bool is_plain(const char *dir) {
+    const char *last = dir;
+    for (const char *at = dir; *at != '\0'; at++)
+        last = at;
+    return dir[0] == '/' && (*last != '/' || last == dir);
+}
+
 /* "LINK/" names what a link leads to; without its slashes O_NOFOLLOW sees the link. */
 static const char *absolute(const char *dir) {
     static char path[DIRECTORY_MAX];
@@ -91,8 +100,8 @@ static const char *absolute(const char *dir) {
     return text.cut ? dir : path;
 }
 
-void log_open_settings(const char *dir, const struct log_host *host) {
-    log_directory = dir && dir[0] ? absolute(dir) : NULL;
+EVERY_PROCESS void log_open_settings(const char *dir, const struct log_host *host) {
+    log_directory = dir && dir[0] ? is_plain(dir) ? dir : absolute(dir) : NULL;
     log_host = host ? *host : (struct log_host){0};
     atomic_store(&log_maker, sys_getpid());
 }
@@ -239,7 +248,7 @@ static void close_file(struct log *log, int fd) {
 
 bool log_may_write_up_to(uint64_t end) {
     struct rlimit limit;
-    return sys_prlimit(RLIMIT_FSIZE, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+    return sys_getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
            end <= limit.rlim_cur;
 }
 
@@ -269,6 +278,14 @@ static struct known *find_known(struct log *log, uint64_t fingerprint) {
     }
 }
 
+static void write_count(struct known *known, int fd, uint64_t more) {
+    char number[LOG_COUNT_WIDTH];
+    known->count += more;
+    json_padded_number(number, known->count, sizeof number);
+    if (log_may_write_up_to(known->count_at + sizeof number))
+        sys_pwrite(fd, number, sizeof number, (off_t)known->count_at);
+}
+
 static void write_new(struct log *log, int fd, const struct event *event, struct known *known,
                       uint64_t fingerprint) {
     size_t count_at;
@@ -281,37 +298,34 @@ static void write_new(struct log *log, int fd, const struct event *event, struct
     log->records++;
 }
 
-static void write_count(struct known *known, int fd) {
-    char number[LOG_COUNT_WIDTH];
-    json_padded_number(number, ++known->count, sizeof number);
-    if (log_may_write_up_to(known->count_at + sizeof number))
-        sys_pwrite(fd, number, sizeof number, (off_t)known->count_at);
-}
-
-static void write_too_many(struct log *log, int fd) {
+static void write_too_many(struct log *log, int fd, uint64_t times) {
     static const struct event event = {
         .kind = EVENT_DEGRADED,
         .detail = "the log is full: this record counts the findings that were not written",
     };
-    if (log->too_many.fingerprint)
-        write_count(&log->too_many, fd);
-    else
+    if (log->too_many.fingerprint == 0) {
         write_new(log, fd, &event, &log->too_many, 1);
+        times--;
+    }
+    if (log->too_many.fingerprint && times > 0)
+        write_count(&log->too_many, fd, times);
 }
 
-static void record(struct log *log, const struct event *event) {
+static void record(struct log *log, const struct event *event, uint64_t times) {
     int fd = open_file(log);
     if (fd < 0)
         return;
     uint64_t fingerprint = record_fingerprint(event);
     struct known *known = find_known(log, fingerprint);
     if (known->fingerprint)
-        write_count(known, fd);
+        write_count(known, fd, times);
     else if (log->records >= LOG_RECORDS_MAX)
-        write_too_many(log, fd);
+        write_too_many(log, fd, times);
     else if (log->known_count < LOG_KNOWN_MAX) {
         write_new(log, fd, event, known, fingerprint);
         log->known_count += known->fingerprint != 0;
+        if (known->fingerprint && times > 1)
+            write_count(known, fd, times - 1);
     } else
         write_new(log, fd, event, NULL, 0);
     close_file(log, fd);
@@ -488,13 +502,17 @@ static void give(struct log *log) {
 }
 
 void log_event(const struct event *event) {
+    log_events(event, 1);
+}
+
+void log_events(const struct event *event, uint64_t times) {
     struct sys_sigset saved;
     if (!log_directory)
         return;
     sys_block_signals(&saved);
     struct log *log = log_here();
     if (log && is_ours(log) && take(log)) {
-        record(log, event);
+        record(log, event, times);
         give(log);
     } else {
         record_apart(event);
@@ -555,7 +573,7 @@ void log_take_back(struct log_place *place) {
     sys_restore_signals(&saved);
 }
 
-void log_after_fork(void) {
+EVERY_PROCESS void log_after_fork(void) {
     struct log *log = atomic_load(&log_mapped);
     atomic_store(&log_maker, sys_getpid());
     atomic_store(&log_was_owned, false); /* or a vfork child could come before us */

@@ -52,6 +52,8 @@ void log_open_settings(const char *dir, const struct log_host *host);
 /* Records a finding. Fields of the record that the event does not carry are found here: the time,
  * the process, the thread and its name, the program. */
 void log_event(const struct event *event);
+/* The same, found so many times since it was recorded last. */
+void log_events(const struct event *event, uint64_t times);
 
 /* Is this the first time in the session, of whichever process, that this number is asked about? What
  * is to be said once for many processes is said by who gets true. A file named after the number

@@ -69,13 +69,14 @@ static bool is_asked_for(void) {
            (settings.lock_mode != LOCKS_OFF || settings.env_mode != ENV_OFF);
 }
 
-bool start_is_refused(int dir, const char *path, int flags, char *const envp[]) {
+bool start_is_refused(int dir, const char *path, int flags, const char *search,
+                      char *const envp[]) {
     struct program program;
     struct stat st;
     if (!path || (atomic_load_explicit(&any_fine, memory_order_relaxed) &&
-                  program_stat(dir, path, flags, &st) && is_fine(key_of(&st))))
+                  program_stat(dir, path, flags, search, &st) && is_fine(key_of(&st))))
         return false;
-    program_open(&program, dir, path, flags, envp);
+    program_open(&program, dir, path, flags, search, envp);
     bool refused = program.bar == PROGRAM_SANITIZED;
     if (program.bar == PROGRAM_FREE && program.runtime[0] == '\0')
         remember(key_of(&program.file));

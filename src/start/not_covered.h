@@ -13,6 +13,6 @@
 
 /* Records a program that cannot be entered. True: with the library in front of its sanitizer it
  * would refuse to run; start it with the environment of start_without_library. */
-bool start_is_refused(int dir, const char *path, int flags, char *const envp[]);
+bool start_is_refused(int dir, const char *path, int flags, const char *search, char *const envp[]);
 
 #endif

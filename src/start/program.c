@@ -54,8 +54,9 @@ const char *program_own_word(const char *preload, size_t *length) {
 /* Looks the name up as execvp does; `try` says whether this is it. */
 typedef bool try_path(void *context, const char *path);
 
-static bool search_path(const char *file, try_path *try, void *context) {
-    const char *path = program_variable(environ, "PATH");
+static bool search_path(const char *file, const char *path, try_path *try, void *context) {
+    if (!path)
+        path = program_variable(environ, "PATH");
     if (strchr(file, '/'))
         return try(context, file);
     path = path ? path : "/bin:/usr/bin";
@@ -87,9 +88,9 @@ static bool stat_here(void *context, const char *path) {
     return sys_fstatat(AT_FDCWD, path, context, 0) == 0 && is_program(context);
 }
 
-bool program_stat(int dir, const char *path, int flags, struct stat *st) {
+bool program_stat(int dir, const char *path, int flags, const char *search, struct stat *st) {
     if (dir == PROGRAM_SEARCH)
-        return search_path(path, stat_here, st);
+        return search_path(path, search, stat_here, st);
     return sys_fstatat(dir, path, st, flags & AT_EMPTY_PATH) == 0 && is_program(st);
 }
 
@@ -106,9 +107,10 @@ static bool open_here(void *context, const char *path) {
     return false;
 }
 
-static bool open_file(struct program *program, int dir, const char *path, int flags) {
+static bool open_file(struct program *program, int dir, const char *path, int flags,
+                      const char *search) {
     if (dir == PROGRAM_SEARCH)
-        return search_path(path, open_here, program);
+        return search_path(path, search, open_here, program);
     program->borrowed = (flags & AT_EMPTY_PATH) && path[0] == '\0';
     program->fd = program->borrowed
                       ? dir
@@ -311,12 +313,12 @@ static bool interpreter_of(const struct head *head, char *path, size_t size) {
     return text.length != 0 && !text.cut;
 }
 
-void program_open(struct program *program, int dir, const char *path, int flags,
+void program_open(struct program *program, int dir, const char *path, int flags, const char *search,
                   char *const envp[]) {
     struct head head;
     char interpreter[256];
     *program = (struct program){.fd = -1, .bar = PROGRAM_UNKNOWN};
-    if (!path || !open_file(program, dir, path, flags))
+    if (!path || !open_file(program, dir, path, flags, search))
         return;
     program->file = program->st;
     for (int deep = 0; deep < SCRIPTS_DEEP && read_head(program, &head); deep++) {
@@ -325,7 +327,7 @@ void program_open(struct program *program, int dir, const char *path, int flags,
             return;
         }
         program_close(program);
-        if (!open_file(program, AT_FDCWD, interpreter, 0))
+        if (!open_file(program, AT_FDCWD, interpreter, 0, NULL))
             return;
     }
 }
@@ -337,12 +339,13 @@ void program_close(struct program *program) {
     program->borrowed = false;
 }
 
-bool program_enterable(int dir, const char *path, int flags, char *const envp[]) {
+bool program_enterable(int dir, const char *path, int flags, const char *search,
+                       char *const envp[]) {
     struct program program;
     size_t length;
     if (!program_own_word(program_variable(envp, "LD_PRELOAD"), &length))
         return false;
-    program_open(&program, dir, path, flags, envp);
+    program_open(&program, dir, path, flags, search, envp);
     bool result = program.fd < 0 || program.bar == PROGRAM_FREE;
     program_close(&program);
     return result;

@@ -10,7 +10,9 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#define PROGRAM_SEARCH (-200) /* for dir: the path is looked up in the PATH of this process */
+/* For dir: the path is looked up in `search`, a list like PATH's, or in the PATH of this process if that
+ * is NULL. */
+#define PROGRAM_SEARCH (-200)
 
 /* What keeps the library out. */
 enum program_bar {
@@ -34,17 +36,18 @@ struct program {
 
 /* The caller's last word is program_close. flags as for execveat; envp says what is preloaded and
  * what the sanitizer was told. */
-void program_open(struct program *program, int dir, const char *path, int flags,
+void program_open(struct program *program, int dir, const char *path, int flags, const char *search,
                   char *const envp[]);
 void program_close(struct program *program);
 
 /* Will the library be loaded into it, with this environment? True when there is nothing that could
  * be started: the exec will say so. */
-bool program_enterable(int dir, const char *path, int flags, char *const envp[]);
+bool program_enterable(int dir, const char *path, int flags, const char *search,
+                       char *const envp[]);
 
 /* Device, inode and time of change of what the path names, without opening it: two files that are
  * alike in them are one. False: there is none. */
-bool program_stat(int dir, const char *path, int flags, struct stat *st);
+bool program_stat(int dir, const char *path, int flags, const char *search, struct stat *st);
 
 /* The value of a variable in an environment; NULL if it is not there. */
 const char *program_variable(char *const envp[], const char *name);

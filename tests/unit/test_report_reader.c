@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "../../tools/common/output.h"
 #include "../../tools/report/record.h"
+#include "../../tools/report/skim.h"
 
 #include "check.h"
 
@@ -71,6 +72,13 @@ static const char seed_record[] =
     "\"file\":{\"path\":\"/t/\\udce9\\ud83d\\ude00x\",\"dev\":1,\"ino\":18446744073709551615},"
     "\"here\":{\"pid\":7,\"stack\":[{\"module\":\"/p\",\"offset\":\"0x10\"}]}}";
 
+/* Without escapes that are read with care, so that most of it can be skimmed. */
+static const char plain_record[] =
+    "{\"v\":1,\"count\":1           ,\"kind\":\"self-lock\",\"severity\":\"warning\","
+    "\"time\":\"2026-11-23T12:00:01.5Z\",\"id\":\"00000000000000aa\",\"action\":\"denied\","
+    "\"file\":{\"path\":\"/t/caf\xc3\xa9 \\u0041\",\"dev\":1,\"ino\":77},"
+    "\"here\":{\"pid\":7,\"stack\":[{\"module\":\"/p\",\"offset\":\"0x10\"}]}}";
+
 static unsigned random_state;
 static unsigned random_below(unsigned limit) {
     random_state = random_state * 1664525u + 1013904223u;
@@ -78,12 +86,12 @@ static unsigned random_below(unsigned limit) {
 }
 
 /* Returns the length of a damaged copy of the seed. */
-static size_t damage(char *line) {
+static size_t damage(char *line, const char *seed) {
     static const char *const pieces[] = {
         "\\u",      "\\udc80", "\\ud83d",       "\"", "\\", "{", "]", "\xff",
         "\xe2\x80", "9",       "\\udbff\\udf80"};
-    size_t length = sizeof seed_record - 1;
-    memcpy(line, seed_record, length);
+    size_t length = strlen(seed);
+    memcpy(line, seed, length);
     for (unsigned n = random_below(6); n > 0; n--) {
         const char *piece = pieces[random_below(sizeof pieces / sizeof *pieces)];
         size_t at = random_below((unsigned)length);
@@ -101,7 +109,7 @@ TEST("R4: damaged records do no harm, and what is read of them is printed as ASC
     for (unsigned round = 0; round < 20000; round++) {
         char line[sizeof seed_record];
         json_t *record;
-        size_t length = damage(line);
+        size_t length = damage(line, seed_record);
         if (read_bytes(line, length, &record) != RECORD_GOOD)
             continue;
         char *text = record_print(record);
@@ -114,6 +122,79 @@ TEST("R4: damaged records do no harm, and what is read of them is printed as ASC
         json_decref(record);
     }
     CHECK(read > 1000);
+}
+
+static void check_same(unsigned round, struct string skimmed, const json_t *record,
+                       const char *key) {
+    struct string read = record_string(record, key);
+    if (skimmed.length != read.length || (skimmed.bytes == NULL) != (read.bytes == NULL) ||
+        (read.bytes && memcmp(skimmed.bytes, read.bytes, read.length) != 0))
+        CHECK_FAILED("round %u: %s differs", round, key);
+}
+
+/* Skims a line as exactly its memory, and compares with what reading it in full gives. */
+static bool check_skimmed(unsigned round, const char *line, size_t length) {
+    struct skimmed skimmed;
+    uint64_t count = 0;
+    json_t *record;
+    char *exact = malloc(length ? length : 1);
+    memcpy(exact, line, length);
+    bool is_good = skim_record(&skimmed, exact, length) == SKIM_GOOD;
+    if (is_good && record_read(exact, length, &record) != RECORD_GOOD) {
+        CHECK_FAILED("round %u: skimmed, but not read: %.*s", round, (int)length, exact);
+    } else if (is_good) {
+        check_same(round, skimmed.kind, record, "kind");
+        check_same(round, skimmed.severity, record, "severity");
+        check_same(round, skimmed.action, record, "action");
+        check_same(round, skimmed.time, record, "time");
+        check_same(round, skimmed.id, record, "id");
+        record_number(record, "count", &count);
+        CHECK_EQ(skimmed.count, count);
+        json_decref(record);
+    }
+    free(exact);
+    return is_good;
+}
+
+TEST("I3: what is skimmed of a record is what reading it in full gives") {
+    static const char *const good[] = {
+        "{\"v\":1,\"kind\":\"k\"}",
+        " {\"kind\":\"a\",\"v\":1,\"x\":[{},[],-1,0,true,false,null,\"\\\"\\u00e9\"],\"kind\":"
+        "\"b\"} ",
+        "{\"v\":1,\"kind\":\"k\",\"a\":\"caf\xc3\xa9\",\"ino\":18446744073709551615}",
+        "{\"v\":1,\"kind\":\"k\",\"count\":7   "
+        ",\"id\":\"x\",\"time\":\"t\",\"action\":\"\",\"n\":{\"kind\":3}}",
+    };
+    static const char *const unsure[] = {
+        "{\"v\":1,\"kind\":\"\\u006b\"}",     "{\"v\":1,\"kind\":7}",
+        "{\"v\":1,\"kind\":\"k\",\"a\":1.5}", "{\"v\":1,\"kind\":\"k\"}x",
+        "{\"v\":1,\"kind\":\"k\",}",          "{\"v\":2,\"kind\":\"k\"}",
+        "{\"v\":1,\"kind\":\"k\",\"a\":01}",  "{\"v\":1,\"kind\":\"k\",\"a\":\"\xff\"}",
+        "{\"v\":1,\"kind\":\"k\",\"a\":\"",   "{\"v\":1,\"kind\":\"k\",\"a\":\"\n\"}",
+    };
+    unsigned skimmed = 0;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        CHECK(check_skimmed(0, good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof unsure / sizeof *unsure; i++)
+        CHECK(!check_skimmed(0, unsure[i], strlen(unsure[i])));
+    random_state = 2;
+    for (unsigned round = 0; round < 20000; round++) {
+        char line[sizeof plain_record];
+        skimmed += check_skimmed(round, line, damage(line, plain_record));
+    }
+    CHECK(skimmed > 1000);
+}
+
+TEST("I3: a record without its stacks is the same but for them") {
+    static const char line[] = "{\"v\":1,\"kind\":\"k\",\"here\":{\"stack\":[{\"stack\":[1]},2],"
+                               "\"pid\":1},\"there\":{\"stack\":[],\"tid\":2},\"stack\":7}";
+    struct skimmed skimmed;
+    char shorter[sizeof line];
+    CHECK_EQ(skim_record(&skimmed, line, sizeof line - 1), SKIM_GOOD);
+    size_t length = skim_without_stacks(&skimmed, shorter, line, sizeof line - 1);
+    shorter[length] = '\0';
+    CHECK_STR(shorter, "{\"v\":1,\"kind\":\"k\",\"here\":{\"stack\":[],\"pid\":1},"
+                       "\"there\":{\"stack\":[],\"tid\":2},\"stack\":7}");
 }
 
 TEST("I3: times are read to the nanosecond, and nothing else is taken for one") {
@@ -167,6 +248,8 @@ TEST("R2: text of others is shown without what drives a terminal or forges a lin
                 "\\xff\\xc3(\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80");
     CHECK_SHOWN("caf\xc3\xa9 \xf0\x9f\x98\x80", 0, true, "caf\xc3\xa9 \xf0\x9f\x98\x80");
     CHECK_SHOWN("caf\xc3\xa9", 0, false, "caf\\u{e9}");
+    CHECK_SHOWN("a #b ##[c] ###", 0, true, "a #b \\x23#[c] \\x23\\x23#");
+    CHECK_SHOWN("\xef\xbf\xbe\xef\xbf\xbd", 0, true, "\\u{fffe}\xef\xbf\xbd");
     CHECK_SHOWN("\xc2\x9b\xe2\x80\xae\xe2\x80\xa8\xef\xbb\xbf", 0, true,
                 "\\u{9b}\\u{202e}\\u{2028}\\u{feff}");
     CHECK_SHOWN("\xf4\x8f\xbe\x80\xf4\x8f\xbf\xbf", 0, true, "\\x80\\xff");

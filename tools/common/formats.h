@@ -4,9 +4,14 @@
 
 #define FORMATS(FORMAT)                                                                            \
     FORMAT(text)                                                                                   \
-    FORMAT(json)
+    FORMAT(json)                                                                                   \
+    FORMAT(github)                                                                                 \
+    FORMAT(junit)                                                                                  \
+    FORMAT(sarif)                                                                                  \
+    FORMAT(html)                                                                                   \
+    FORMAT(trace)
 
-/* " text json", for messages */
+/* " text json ...", for messages */
 #define FORMAT_WORD(name) " " #name
 #define FORMAT_NAMES FORMATS(FORMAT_WORD)
 

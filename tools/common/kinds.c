@@ -79,13 +79,25 @@ const struct kind *kind_find(const char *name, size_t length) {
     return NULL;
 }
 
+const struct kind *kind_at(size_t index) {
+    return &kinds[index];
+}
+
+size_t kind_index(const struct kind *kind) {
+    return (size_t)(kind - kinds);
+}
+
+const char *kind_name(const struct kind *kind) {
+    return names[kind_index(kind)];
+}
+
 const char *severity_name(enum event_severity severity) {
     return severities[severity];
 }
 
-bool severity_find(const char *name, enum event_severity *severity) {
+bool severity_find(const char *name, size_t length, enum event_severity *severity) {
     for (size_t i = 0; i < SEVERITY_COUNT; i++) {
-        if (strcmp(severities[i], name) == 0) {
+        if (strlen(severities[i]) == length && memcmp(severities[i], name, length) == 0) {
             *severity = (enum event_severity)i;
             return true;
         }

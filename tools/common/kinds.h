@@ -19,8 +19,13 @@ struct kind {
 /* NULL if the table does not know it. */
 const struct kind *kind_find(const char *name, size_t length);
 
+/* The kinds as a table: EVENT_KIND_COUNT of them, in an order that does not change within a version. */
+const struct kind *kind_at(size_t index);
+size_t kind_index(const struct kind *kind);
+const char *kind_name(const struct kind *kind);
+
 const char *severity_name(enum event_severity severity);
-bool severity_find(const char *name, enum event_severity *severity);
+bool severity_find(const char *name, size_t length, enum event_severity *severity);
 
 /* What --fail-on names. */
 struct kind_set {

@@ -13,6 +13,7 @@ struct output output_on(FILE *file) {
     int fd = fileno(file);
     if (fd < 0 || !isatty(fd))
         return output;
+    output.terminal = true;
     const char *no_colour = getenv("NO_COLOR");
     const char *terminal = getenv("TERM");
     output.colour = !(no_colour && *no_colour) && terminal && strcmp(terminal, "dumb") != 0;
@@ -62,13 +63,28 @@ static bool is_unseen(unsigned character) {
            (character >= 0x2028 && character <= 0x202e) || /* line ends, embeddings */
            (character >= 0x2060 && character <= 0x206f) || /* joiners, isolates */
            character == 0xfeff || (character >= 0xfff9 && character <= 0xfffb) ||
-           (character >= 0xe0000 && character <= 0xe0fff); /* tags */
+           (character >= 0xe0000 && character <= 0xe0fff) || /* tags */
+           (character & 0xfffe) == 0xfffe;                   /* no characters, which XML forbids */
+}
+
+/* The bytes at the start that are shown as they are, wherever they stand. */
+static size_t plain_length(const char *bytes, size_t length) {
+    size_t plain = 0;
+    while (plain < length && bytes[plain] >= 0x20 && bytes[plain] < 0x7f && bytes[plain] != '\\' &&
+           bytes[plain] != '#')
+        plain++;
+    return plain;
 }
 
 static void put_text(const struct output *output, const char *bytes, size_t length) {
     size_t size;
     for (size_t i = 0; i < length; i += size) {
         unsigned character = 0;
+        size = plain_length(bytes + i, length - i);
+        if (size > 0) {
+            fwrite(bytes + i, 1, size, output->file);
+            continue;
+        }
         size = utf8_decode(bytes + i, length - i, &character);
         if (size == 0) {
             fprintf(output->file, "\\x%02x", (unsigned char)bytes[i]);
@@ -77,6 +93,9 @@ static void put_text(const struct output *output, const char *bytes, size_t leng
             fprintf(output->file, "\\x%02x", character & 0xff);
         } else if (character == '\\') {
             fputs("\\\\", output->file);
+        } else if (character == '#' && i + 1 < length && bytes[i + 1] == '#') {
+            fputs("\\x23",
+                  output->file); /* ##[ and ##vso[ are commands, wherever in a CI job's log */
         } else if (size > 1 && (!output->utf8 || is_unseen(character))) {
             fprintf(output->file, "\\u{%x}", character);
         } else {
@@ -102,6 +121,18 @@ void output_text(const struct output *output, const char *bytes, size_t length, 
     put_text(output, bytes, head);
     fputs("...", output->file);
     put_text(output, bytes + tail, length - tail);
+}
+
+void output_again(const struct output *output, const char *text) {
+    size_t size;
+    for (; *text; text += size) {
+        unsigned character;
+        size = output->utf8 ? 1 : utf8_decode(text, strlen(text), &character);
+        if (size > 1)
+            fprintf(output->file, "\\u{%x}", character);
+        else
+            fwrite(text, 1, size = 1, output->file);
+    }
 }
 
 void output_paint(const struct output *output, enum paint paint) {

@@ -14,6 +14,7 @@
 
 struct output {
     FILE *file;
+    bool terminal;
     bool colour; /* a terminal, and neither NO_COLOR nor TERM=dumb */
     bool utf8;   /* may carry other characters than ASCII */
     unsigned columns;
@@ -31,10 +32,13 @@ struct output output_like(const struct output *output, FILE *file);
 #define RAW_BYTE 0x10ff00u
 #define RAW_BYTE_FIRST (RAW_BYTE + 0x80)
 
-/* Prints control characters, bytes that are no UTF-8, and characters that would reorder or break
- * the line as \xNN or \u{N}, and the backslash doubled. Text of more than limit bytes (0: 4096) is
+/* Prints control characters, bytes that are no UTF-8, characters that would reorder or break the line
+ * and the first of two '#' as \xNN or \u{N}, and the backslash doubled. Text of more than limit bytes (0: 4096) is
  * cut in the middle, where "..." stands then. */
 void output_text(const struct output *output, const char *bytes, size_t length, size_t limit);
+
+/* Prints what output_text has made before, for an output that may carry other characters. */
+void output_again(const struct output *output, const char *text);
 
 enum paint { PAINT_BAD, PAINT_WARN, PAINT_NOTE, PAINT_STRONG, PAINT_FAINT };
 void output_paint(const struct output *output, enum paint paint);

@@ -8,6 +8,7 @@
 
 #include "../common/kinds.h"
 #include "lines.h"
+#include "waits.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -26,16 +27,20 @@ struct findings {
     struct finding *items;
     size_t count;
     size_t room;
-    size_t *slots; /* a hash table of 1 + index by id and kind; its size is a power of two */
+    uint32_t *slots; /* a hash table of 1 + index by id and kind; its size is a power of two */
     size_t slots_size;
-    uint64_t since; /* records before this time are left out */
-    size_t broken;  /* lines that are no records */
-    size_t newer;   /* records of a version that is not known */
+    bool keep_apart; /* merge nothing */
+    struct waits waits;
+    uint64_t since;   /* records before this time are left out */
+    const char *work; /* what is shown as progress while findings are gone through; NULL: nothing */
+    size_t broken;    /* lines that are no records */
+    size_t newer;     /* records of a version that is not known */
     struct place first_broken;
 };
 
-/* since: 0 for all. A record without a readable time is never left out. */
-void findings_begin(struct findings *findings, uint64_t since);
+/* since: 0 for all. A record without a readable time is never left out. keep_apart: each record is a
+ * finding of its own. */
+void findings_begin(struct findings *findings, uint64_t since, bool keep_apart);
 void findings_end(struct findings *findings);
 
 /* Adds a session directory or a file. Returns NULL, or what is wrong, for the caller to free. */
@@ -43,6 +48,10 @@ char *findings_read(struct findings *findings, const char *path);
 
 /* By severity, then by time. Call it once, after the last findings_read. */
 void findings_sort(struct findings *findings);
+
+/* Keeps those findings that are wanted, in their order. */
+typedef bool findings_wanted(void *context, const json_t *record);
+void findings_filter(struct findings *findings, findings_wanted *wanted, void *context);
 
 /* The record of a finding with its count brought up to date, for the caller to json_decref; NULL if
  * its file changed since it was read. */

@@ -4,14 +4,21 @@
 
 #include "../common/formats.h"
 #include "../common/output.h"
-#include "findings.h"
+#include "report.h"
 
-typedef void format_write(struct findings *findings, const struct output *output);
+typedef void format_write(struct report *report, const struct output *output);
 
 #define FORMAT_WRITE(name) format_write name##_write;
 FORMATS(FORMAT_WRITE)
 
+/* One finding, as in the format text. */
+void text_write_finding(const struct output *output, struct symbols *symbols,
+                        const struct finding *finding, const json_t *record);
+
+/* One finding, as in the summary, without the end of the line; for the caller to free. */
+char *summary_line(struct report *report, const struct finding *finding, const json_t *record);
+
 /* One line a finding, at most a screen, then where the records are. Nothing without findings. */
-void summary_write(struct findings *findings, const struct output *output);
+void summary_write(struct report *report, const struct output *output);
 
 #endif

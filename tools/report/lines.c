@@ -2,6 +2,7 @@
 #include "lines.h"
 
 #include "../common/memory.h"
+#include "progress.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -96,8 +97,11 @@ static void read_file(struct lines *lines, int fd, uint32_t file, lines_take *ta
     ssize_t got;
     do {
         got = read(fd, window.bytes + window.used, size - window.used);
-        if (got > 0)
+        if (got > 0) {
             window.used += (size_t)got;
+            lines->done += (uint64_t)got;
+        }
+        progress_show("reading", lines->done, lines->size);
         take_whole_lines(lines, &window, file, got <= 0, take, context);
     } while (got > 0);
     free(window.bytes);
@@ -117,12 +121,27 @@ static int is_record_file(const struct dirent *entry) {
     return length > 6 && strcmp(entry->d_name + length - 6, ".jsonl") == 0;
 }
 
+static void add_size(struct lines *lines, const char *path) {
+    struct stat st;
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+        lines->size += (uint64_t)st.st_size;
+}
+
+static void add_sizes(struct lines *lines, const char *path, struct dirent **entries, int count) {
+    for (int i = 0; i < count; i++) {
+        char *name = must_print("%s/%s", path, entries[i]->d_name);
+        add_size(lines, name);
+        free(name);
+    }
+}
+
 static char *read_directory(struct lines *lines, const char *path, lines_take *take,
                             void *context) {
     struct dirent **entries;
     int count = scandir(path, &entries, is_record_file, alphasort);
     if (count < 0)
         return must_print("cannot read '%s': %s", path, strerror(errno));
+    add_sizes(lines, path, entries, count);
     for (int i = 0; i < count; i++) {
         char *name = must_print("%s/%s", path, entries[i]->d_name);
         struct stat st;
@@ -166,6 +185,7 @@ static char *read_named(struct lines *lines, const char *path, lines_take *take,
         return must_print("cannot read '%s': %s", path,
                           errno == EINVAL ? "neither a directory nor a regular file"
                                           : strerror(errno));
+    lines->size += (uint64_t)st.st_size;
     read_file(lines, fd, add_file(lines, path, &st), take, context);
     close(fd);
     return NULL;
@@ -173,7 +193,9 @@ static char *read_named(struct lines *lines, const char *path, lines_take *take,
 
 char *lines_read(struct lines *lines, const char *path, lines_take *take, void *context) {
     char *name = without_slashes(path);
+    lines->size = lines->done = 0;
     char *wrong = read_named(lines, name, take, context);
+    progress_end();
     free(name);
     return wrong;
 }

@@ -30,7 +30,9 @@ struct lines {
     size_t count;
     int open_fd; /* of files[open_file]: lines are read again file by file */
     size_t open_file;
-    char *again; /* the line last read again */
+    uint64_t size; /* of the files of the session that is read */
+    uint64_t done; /* of it */
+    char *again;   /* the line last read again */
     size_t overlong;
     size_t refused; /* directory entries that are no regular files, or cannot be read */
     char *first_refused;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
@@ -98,9 +99,10 @@ static size_t pair_raw_bytes(char *target, const char *bytes, size_t length) {
     return (size_t)(to - target);
 }
 
-/* jansson leaves DEL as it is, and what is markup in a page. */
+/* jansson leaves DEL as it is, what is markup in a page, and what begins a command in a CI job's log.
+ */
 char *record_print(const json_t *record) {
-    char *plain = json_dumps(record, JSON_ENSURE_ASCII | JSON_COMPACT);
+    char *plain = json_dumps(record, JSON_ENSURE_ASCII | JSON_COMPACT | JSON_ENCODE_ANY);
     if (!plain)
         return NULL;
     size_t length = strlen(plain);
@@ -109,12 +111,17 @@ char *record_print(const json_t *record) {
     char *to = text;
     size_t run;
     for (const char *at = plain; at < end; at += run) {
+        run = strcspn(at, "\\\177<>&#");
+        to = mempcpy(to, at, run);
+        at += run;
+        if (at == end)
+            break;
         int next = unicode_escape(at, end) == 0xdbff ? unicode_escape(at + 6, end) : -1;
         run = *at == '\\' && end - at > 1 ? 2 : 1;
         if (next >= 0xdf80 && next <= 0xdfff) {
             to += sprintf(to, "\\udc%02x", next & 0xff);
             run = 12;
-        } else if (strchr("\177<>&", *at)) {
+        } else if (strchr("\177<>&", *at) || (at[0] == '#' && at[1] == '#')) {
             to += sprintf(to, "\\u%04x", *at);
         } else {
             to = mempcpy(to, at, run);
@@ -136,12 +143,24 @@ static json_t *parse(const char *bytes, size_t length) {
     return record;
 }
 
+/* Could it be one? A file of something else has a great many lines. */
+static bool is_object(const char *bytes, size_t length) {
+    size_t blanks = 0;
+    while (blanks < length && strchr(" \t\r\n", bytes[blanks]) && bytes[blanks])
+        blanks++;
+    return blanks < length && bytes[blanks] == '{';
+}
+
 enum record_fault record_read(const char *bytes, size_t length, json_t **record) {
     char *repaired = NULL;
     char *paired = NULL;
+    *record = NULL;
+    if (!is_object(bytes, length))
+        return RECORD_BROKEN;
     if (!is_utf8(bytes, length))
         bytes = repaired = repair_utf8(bytes, length, &length);
-    if (memmem(bytes, length, "\\ud", 3) || memmem(bytes, length, "\\uD", 3)) {
+    if (memchr(bytes, '\\', length) &&
+        (memmem(bytes, length, "\\ud", 3) || memmem(bytes, length, "\\uD", 3))) {
         paired = must_allocate(NULL, length + 1, 2);
         length = pair_raw_bytes(paired, bytes, length);
         bytes = paired;
@@ -162,19 +181,45 @@ enum record_fault record_read(const char *bytes, size_t length, json_t **record)
     return RECORD_BROKEN;
 }
 
+json_t *record_text(const char *bytes) {
+    size_t length = strlen(bytes);
+    if (is_utf8(bytes, length))
+        return json_stringn(bytes, length);
+    char *repaired = repair_utf8(bytes, length, &length);
+    json_t *text = json_stringn(repaired, length);
+    free(repaired);
+    return text;
+}
+
 struct string record_string(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
     return (struct string){json_string_value(value), json_string_length(value)};
 }
 
-struct string record_basename(const json_t *object, const char *key) {
-    struct string path = record_string(object, key);
+struct string record_last_component(struct string path) {
     const char *slash = path.bytes ? memrchr(path.bytes, '/', path.length) : NULL;
     if (slash) {
         path.length -= (size_t)(slash + 1 - path.bytes);
         path.bytes = slash + 1;
     }
     return path;
+}
+
+struct string record_relative(struct string path) {
+    static char here[4096];
+    if (here[0] == '\0' && !getcwd(here, sizeof here))
+        here[0] = '-'; /* the start of no path */
+    size_t length = strlen(here);
+    if (path.length > length + 1 && memcmp(path.bytes, here, length) == 0 &&
+        path.bytes[length] == '/') {
+        path.bytes += length + 1;
+        path.length -= length + 1;
+    }
+    return path;
+}
+
+struct string record_basename(const json_t *object, const char *key) {
+    return record_last_component(record_string(object, key));
 }
 
 bool record_number(const json_t *object, const char *key, uint64_t *value) {

@@ -28,6 +28,9 @@ enum record_fault record_read(const char *bytes, size_t length, json_t **record)
  * free. */
 char *record_print(const json_t *record);
 
+/* A string value of any bytes; those that are no UTF-8 become U+FFFD. */
+json_t *record_text(const char *bytes);
+
 /* A string and its length, which may count NUL bytes; bytes is NULL if there is none. */
 struct string {
     const char *bytes;
@@ -35,7 +38,11 @@ struct string {
 };
 struct string record_string(const json_t *object, const char *key);
 
-/* The last component of a path in that field. */
+/* The path, relative to the working directory if it lies there. */
+struct string record_relative(struct string path);
+
+/* The last component of a path, and of the path in that field. */
+struct string record_last_component(struct string path);
 struct string record_basename(const json_t *object, const char *key);
 
 /* An integer; a string of decimal or 0x digits counts as one. */

@@ -1,12 +1,17 @@
 #define _GNU_SOURCE
 #include "show.h"
 
+#include "../common/memory.h"
+#include "timeline.h"
+
 #include <inttypes.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define NAME_LIMIT 60
+#define FUNCTION_LIMIT 120
+#define DETAIL_LIMIT 160
 
 void show_string(const struct output *output, struct string string, size_t limit) {
     if (string.bytes)
@@ -40,20 +45,69 @@ static void show_identity(const struct output *output, const json_t *file) {
 void show_file(const struct output *output, const json_t *record, size_t limit) {
     const json_t *file = json_object_get(record, "file");
     struct string path = record_string(file, "path");
-    if (path.length == 0) {
+    if (path.length == 0)
         show_identity(output, file);
-        return;
+    else
+        show_string(output, record_relative(path), limit);
+}
+
+void show_subject(const struct output *output, const json_t *record, size_t limit) {
+    if (json_object_get(record, "file"))
+        show_file(output, record, limit);
+    else
+        show_string(output, record_string(record, "var"), limit);
+}
+
+/* len 0: to the end of the file, however long it grows */
+void show_range(const struct output *output, const json_t *range) {
+    uint64_t start = 0;
+    uint64_t length = 0;
+    record_number(range, "start", &start);
+    fprintf(output->file, "%" PRIu64, start);
+    if (!record_number(range, "len", &length) || length == 0)
+        fputs(" to the end of the file", output->file);
+    else if (length > 1)
+        fprintf(output->file, " to %" PRIu64, start + length - 1);
+    struct string type = record_string(range, "type");
+    if (type.length > 0) {
+        fputs(", ", output->file);
+        show_string(output, type, 0);
     }
-    char here[4096];
-    if (getcwd(here, sizeof here)) {
-        size_t length = strlen(here);
-        if (path.length > length + 1 && memcmp(path.bytes, here, length) == 0 &&
-            path.bytes[length] == '/') {
-            path.bytes += length + 1;
-            path.length -= length + 1;
-        }
+}
+
+void show_party_rest(const struct output *output, const json_t *party) {
+    uint64_t number;
+    if (record_number(party, "tid", &number))
+        fprintf(output->file, ", thread %" PRIu64, number);
+    if (record_string(party, "thread").length > 0) {
+        fputs(" \"", output->file);
+        show_string(output, record_string(party, "thread"), NAME_LIMIT);
+        fputc('"', output->file);
     }
-    show_string(output, path, limit);
+    if (record_number(party, "fd", &number))
+        fprintf(output->file, ", descriptor %" PRIu64, number);
+    if (record_string(party, "since").length > 0) {
+        fputs(", since ", output->file);
+        show_string(output, record_string(party, "since"), NAME_LIMIT);
+    }
+}
+
+void show_what(const struct output *output, const json_t *record, const struct kind *kind) {
+    struct string detail = record_string(record, "detail");
+    /* A degraded record's own sentence says more than the table can. */
+    if (detail.length > 0 && (!kind || json_object_get(record, "file") == NULL))
+        show_string(output, detail, DETAIL_LIMIT);
+    else if (kind)
+        fputs(kind->phrase, output->file);
+    else
+        fputs("found something that this version does not know", output->file);
+}
+
+/* What came at once is no wait. */
+static void show_waited(const struct output *output, const json_t *record, const char *before) {
+    uint64_t ns = timeline_waited(record);
+    if (ns >= 100000000)
+        fprintf(output->file, "%s %.1f s", before, (double)ns / 1e9);
 }
 
 void show_action(const struct output *output, const json_t *record) {
@@ -70,44 +124,70 @@ void show_action(const struct output *output, const json_t *record) {
     for (size_t i = 0; action.bytes && i < sizeof table / sizeof *table; i++) {
         if (strcmp(action.bytes, table[i].action) == 0) {
             fputs(table[i].words, output->file);
+            show_waited(output, record, strcmp(action.bytes, "waited") == 0 ? "" : " after");
             return;
         }
     }
     show_string(output, action, NAME_LIMIT);
 }
 
-void show_frame(const struct output *output, const json_t *frame) {
-    struct string module = record_basename(frame, "module");
-    uint64_t offset;
+static void show_address(const struct output *output, const struct frame *frame) {
+    struct string module = frame_module_name(frame);
     if (module.length > 0)
         show_string(output, module, NAME_LIMIT);
     else
         fputs("?", output->file);
-    if (record_number(frame, "offset", &offset))
-        fprintf(output->file, "+0x%" PRIx64, offset);
+    if (frame->has_offset)
+        fprintf(output->file, "+0x%" PRIx64, frame->offset);
 }
 
-static bool is_plumbing(const json_t *frame) {
-    struct string module = record_basename(frame, "module");
-    static const char *const names[] = {"libc.so", "libc-", "libpthread", "ld-", "libraceshim"};
-    for (size_t i = 0; module.bytes && i < sizeof names / sizeof *names; i++) {
-        if (strncmp(module.bytes, names[i], strlen(names[i])) == 0)
-            return true;
-    }
-    return false;
+void show_function(const struct output *output, const struct frame *frame) {
+    const char *name = frame->symbol.function;
+    if (name)
+        output_text(output, name, strlen(name), FUNCTION_LIMIT);
+    else
+        show_address(output, frame);
 }
 
-size_t show_top_index(const json_t *party) {
-    const json_t *stack = json_object_get(party, "stack");
-    size_t size = json_array_size(stack);
-    for (size_t at = 0; at < size; at++) {
-        if (!is_plumbing(json_array_get(stack, at)))
-            return at;
+void show_position(const struct output *output, const struct frame *frame, size_t limit) {
+    const struct symbol *symbol = &frame->symbol;
+    if (!symbol->file) {
+        if (symbol->function)
+            show_address(output, frame);
+        return;
     }
-    return 0;
+    struct string path = record_relative((struct string){symbol->file, strlen(symbol->file)});
+    if (limit > 0 && path.length > limit) {
+        path = record_last_component(path);
+        limit = NAME_LIMIT;
+    }
+    show_string(output, path, limit);
+    if (symbol->line > 0)
+        fprintf(output->file, ":%u", symbol->line);
 }
 
 enum paint show_paint(enum event_severity severity) {
     static const enum paint paints[] = {PAINT_BAD, PAINT_WARN, PAINT_NOTE};
     return paints[severity];
+}
+
+void show_begin(struct printing *printing) {
+    *printing = (struct printing){.output = {.utf8 = true}};
+    printing->output.file = open_memstream(&printing->text, &printing->length);
+    if (!printing->output.file)
+        must_allocate(NULL, SIZE_MAX, 1);
+}
+
+char *show_end(struct printing *printing) {
+    fclose(printing->output.file);
+    return printing->text;
+}
+
+char *show_title(const json_t *record) {
+    struct printing title;
+    show_begin(&title);
+    show_string(&title.output, record_string(record, "kind"), NAME_LIMIT);
+    fputs(": ", title.output.file);
+    show_subject(&title.output, record, DETAIL_LIMIT);
+    return show_end(&title);
 }

@@ -11,19 +11,64 @@
 #include <string.h>
 
 #define PATH_LIMIT 160
-#define DETAIL_LIMIT 160
+#define SOURCE_LIMIT 40
+
+/* The topmost frame; its caller too, if the two sides met in one function. */
+static void write_side(const struct output *output, const char *before, const struct frames *frames,
+                       bool with_caller) {
+    if (frames->count == 0)
+        return;
+    const struct frame *frame = &frames->items[frames->top];
+    fputs(before, output->file);
+    show_function(output, frame);
+    if (with_caller && frames->top + 1 < frames->count) {
+        frame++;
+        fputs(" from ", output->file);
+        show_function(output, frame);
+    }
+    if (frame->symbol.file) {
+        fputs(" (", output->file);
+        show_position(output, frame, SOURCE_LIMIT);
+        fputc(')', output->file);
+    }
+}
+
+/* here and there; of a cycle without them, its first two edges. */
+static void write_sides(const struct output *output, const json_t *record,
+                        struct symbols *symbols) {
+    struct side sides[SIDES_MAX];
+    struct frames here = {.count = 0};
+    struct frames there = {.count = 0};
+    size_t count = sides_of(record, sides);
+    if (count > 0)
+        frames_read(&here, symbols, sides[0].party);
+    if (count > 1)
+        frames_read(&there, symbols, sides[1].party);
+    bool is_same = here.count > 0 && there.count > 0 &&
+                   frame_is_same_function(&here.items[here.top], &there.items[there.top]);
+    write_side(output, "; at ", &here, is_same);
+    write_side(output, here.count > 0 ? ", against " : "; against ", &there, is_same);
+}
+
+/* Who it is that the program met, if it is somebody else. */
+static void write_other(const struct output *output, const json_t *record) {
+    const json_t *there = json_object_get(record, "there");
+    uint64_t pid;
+    uint64_t other;
+    if (record_number(record, "pid", &pid) && record_number(there, "pid", &other) && other > 0 &&
+        other != pid) {
+        fputs(", held by ", output->file);
+        show_process(output, there, record);
+    }
+}
 
 static void write_what(const struct output *output, const json_t *record,
                        const struct finding *finding) {
-    struct string detail = record_string(record, "detail");
-    /* A degraded record's own sentence says more than the table can. */
-    if (detail.length > 0 && (!finding->kind || json_object_get(record, "file") == NULL))
-        show_string(output, detail, DETAIL_LIMIT);
-    else if (finding->kind)
-        fputs(finding->kind->phrase, output->file);
+    show_what(output, record, finding->kind);
     if (json_object_get(record, "file")) {
         fputs(": ", output->file);
         show_file(output, record, PATH_LIMIT);
+        write_other(output, record);
     }
     struct string var = record_string(record, "var");
     if (var.length > 0) {
@@ -32,35 +77,8 @@ static void write_what(const struct output *output, const json_t *record,
     }
 }
 
-static const json_t *frame_at(const json_t *party, size_t index) {
-    return json_array_get(json_object_get(party, "stack"), index);
-}
-
-/* The topmost frame; its caller too, if the two sides met in one function. */
-static void write_side(const struct output *output, const char *before, const json_t *party,
-                       bool with_caller) {
-    size_t top = show_top_index(party);
-    if (!frame_at(party, top))
-        return;
-    fputs(before, output->file);
-    show_frame(output, frame_at(party, top));
-    if (with_caller && frame_at(party, top + 1)) {
-        fputs(" from ", output->file);
-        show_frame(output, frame_at(party, top + 1));
-    }
-}
-
-static void write_sides(const struct output *output, const json_t *record) {
-    const json_t *here = json_object_get(record, "here");
-    const json_t *there = json_object_get(record, "there");
-    const json_t *top = frame_at(here, show_top_index(here));
-    bool is_same = top && json_equal(top, frame_at(there, show_top_index(there)));
-    write_side(output, "; at ", here, is_same);
-    write_side(output, top ? ", against " : "; against ", there, is_same);
-}
-
-static void write_finding(const struct output *output, const json_t *record,
-                          const struct finding *finding) {
+static void write_finding(const struct output *output, struct symbols *symbols,
+                          const struct finding *finding, const json_t *record) {
     show_process(output, record, record);
     fputc(' ', output->file);
     output_paint(output, show_paint(finding->severity));
@@ -73,17 +91,23 @@ static void write_finding(const struct output *output, const json_t *record,
         fputs("; ", output->file);
         show_action(output, record);
     }
-    write_sides(output, record);
+    write_sides(output, record, symbols);
     if (finding->count > 1)
         fprintf(output->file, "; x%" PRIu64, finding->count);
-    fputc('\n', output->file);
+}
+
+char *summary_line(struct report *report, const struct finding *finding, const json_t *record) {
+    struct printing line;
+    show_begin(&line);
+    write_finding(&line.output, report->symbols, finding, record);
+    return show_end(&line);
 }
 
 /* Prints the line if it still fits; the first one in any case. */
-static bool write_if_room(struct findings *findings, const struct output *output, size_t index,
+static bool write_if_room(struct report *report, const struct output *output, size_t index,
                           unsigned *rows) {
-    const struct finding *finding = &findings->items[index];
-    json_t *record = findings_record(findings, finding);
+    const struct finding *finding = &report->findings.items[index];
+    json_t *record = findings_record(&report->findings, finding);
     if (!record)
         return true;
     char *line = NULL;
@@ -92,7 +116,8 @@ static bool write_if_room(struct findings *findings, const struct output *output
     if (!memory)
         must_allocate(NULL, SIZE_MAX, 1);
     struct output measured = output_like(output, memory);
-    write_finding(&measured, record, finding);
+    write_finding(&measured, report->symbols, finding, record);
+    fputc('\n', memory);
     fclose(memory);
     unsigned needed = output_rows(output, line, length);
     bool fits = needed <= *rows || index == 0;
@@ -104,14 +129,26 @@ static bool write_if_room(struct findings *findings, const struct output *output
     return fits;
 }
 
-void summary_write(struct findings *findings, const struct output *output) {
+static void write_waits(const struct output *output, const struct waits *waits) {
+    char *line = waits_line(waits);
+    if (*line) {
+        fputs("raceshim: ", output->file);
+        output_again(output, line);
+        fputc('\n', output->file);
+    }
+    free(line);
+}
+
+void summary_write(struct report *report, const struct output *output) {
+    const struct findings *findings = &report->findings;
     if (findings->count == 0)
         return;
     /* The last lines are for what follows, and for the shell's prompt. */
-    unsigned rows = output->rows > 8 ? output->rows - 4 : 4;
+    unsigned rows = output->rows > 10 ? output->rows - 6 : 4;
     size_t shown = 0;
-    while (shown < findings->count && write_if_room(findings, output, shown, &rows))
+    while (shown < findings->count && write_if_room(report, output, shown, &rows))
         shown++;
     if (shown < findings->count)
         fprintf(output->file, "... and %zu more\n", findings->count - shown);
+    write_waits(output, &findings->waits);
 }

@@ -3,11 +3,10 @@
 #include "formats.h"
 #include "record.h"
 #include "show.h"
+#include "stacks.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-#define FRAMES_MAX 64
 
 static void write_label(const struct output *output, const char *label) {
     output_paint(output, PAINT_FAINT);
@@ -62,34 +61,18 @@ static void write_string_field(const struct output *output, const json_t *record
     fputc('\n', output->file);
 }
 
-/* len 0: to the end of the file, however long it grows */
-static void write_range(const struct output *output, const json_t *range) {
-    uint64_t start = 0;
-    uint64_t length = 0;
-    if (!json_is_object(range))
-        return;
-    write_label(output, "bytes");
-    record_number(range, "start", &start);
-    fprintf(output->file, "%" PRIu64, start);
-    if (!record_number(range, "len", &length) || length == 0)
-        fputs(" to the end of the file", output->file);
-    else if (length > 1)
-        fprintf(output->file, " to %" PRIu64, start + length - 1);
-    struct string type = record_string(range, "type");
-    if (type.length > 0) {
-        fputs(", ", output->file);
-        show_string(output, type, 0);
-    }
-    fputc('\n', output->file);
-}
-
 static void write_file(const struct output *output, const json_t *record) {
     if (json_object_get(record, "file")) {
         write_label(output, "file");
         show_file(output, record, 0);
         fputc('\n', output->file);
     }
-    write_range(output, json_object_get(record, "range"));
+    const json_t *range = json_object_get(record, "range");
+    if (json_is_object(range)) {
+        write_label(output, "bytes");
+        show_range(output, range);
+        fputc('\n', output->file);
+    }
 }
 
 static void write_action(const struct output *output, const json_t *record) {
@@ -100,73 +83,86 @@ static void write_action(const struct output *output, const json_t *record) {
     fputc('\n', output->file);
 }
 
-static void write_stack(const struct output *output, const json_t *stack) {
-    size_t index;
-    const json_t *frame;
-    json_array_foreach(stack, index, frame) {
-        if (index == FRAMES_MAX) {
-            fprintf(output->file, "             ... and %zu more\n",
-                    json_array_size(stack) - index);
-            return;
+static void write_party(const struct output *output, const json_t *record,
+                        const struct side *side) {
+    write_label(output, side->name);
+    show_process(output, side->party, record);
+    show_party_rest(output, side->party);
+    fputc('\n', output->file);
+}
+
+/* here and there stand beside each other where that is possible; edges follow. */
+static void write_sides(const struct output *output, const json_t *record,
+                        struct symbols *symbols) {
+    struct side sides[SIDES_MAX];
+    struct frames left;
+    struct frames right;
+    size_t count = sides_of(record, sides);
+    size_t at = 0;
+    if (count >= 2 && stacks_fit_side_by_side(output) && strcmp(sides[1].name, "there") == 0) {
+        frames_read(&left, symbols, sides[0].party);
+        frames_read(&right, symbols, sides[1].party);
+        if (left.count > 0 && right.count > 0) {
+            write_party(output, record, &sides[0]);
+            write_party(output, record, &sides[1]);
+            stacks_write_both(output, &left, &right);
+            at = 2;
         }
-        fprintf(output->file, "             #%-2zu ", index);
-        show_frame(output, frame);
-        fputc('\n', output->file);
+    }
+    for (; at < count; at++) {
+        write_party(output, record, &sides[at]);
+        frames_read(&left, symbols, sides[at].party);
+        stacks_write_one(output, &left);
     }
 }
 
-static void write_party(const struct output *output, const json_t *record, const char *label,
-                        const json_t *party) {
-    uint64_t number;
-    if (!json_is_object(party))
-        return;
-    write_label(output, label);
-    show_process(output, party, record);
-    if (record_number(party, "tid", &number))
-        fprintf(output->file, ", thread %" PRIu64, number);
-    if (record_string(party, "thread").length > 0) {
-        fputs(" \"", output->file);
-        show_string(output, record_string(party, "thread"), 0);
-        fputc('"', output->file);
+struct modules_seen {
+    const struct symbol_module *items[FRAMES_MAX];
+    size_t count;
+};
+
+static bool is_new(struct modules_seen *seen, const struct symbol_module *module) {
+    for (size_t i = 0; i < seen->count; i++) {
+        if (seen->items[i] == module)
+            return false;
     }
-    if (record_number(party, "fd", &number))
-        fprintf(output->file, ", descriptor %" PRIu64, number);
-    if (record_string(party, "since").length > 0) {
-        fputs(", since ", output->file);
-        show_string(output, record_string(party, "since"), 0);
+    if (!module || seen->count == FRAMES_MAX)
+        return false;
+    seen->items[seen->count++] = module;
+    return true;
+}
+
+static void write_module(const struct output *output, const struct frame *frame, bool is_first) {
+    const char *problem = symbol_module_problem(frame->file);
+    write_label(output, is_first ? "modules" : "");
+    show_string(output, frame->module, 0);
+    if (frame->build_id.length > 0) {
+        fputs(", build ID ", output->file);
+        show_string(output, frame->build_id, 0);
     }
+    if (problem)
+        fprintf(output->file, "; no names: %s", problem);
     fputc('\n', output->file);
-    write_stack(output, json_object_get(party, "stack"));
 }
 
 /* Every module whose frames were shown, once, with the build ID that debuggers look for. */
-static void write_modules(const struct output *output, const json_t *record) {
-    json_t *seen = json_object();
-    const char *const keys[] = {"here", "there"};
-    for (size_t side = 0; side < 2; side++) {
-        const json_t *stack = json_object_get(json_object_get(record, keys[side]), "stack");
-        size_t index;
-        const json_t *frame;
-        json_array_foreach(stack, index, frame) {
-            const char *module = json_string_value(json_object_get(frame, "module"));
-            struct string id = record_string(frame, "build_id");
-            if (!module || index >= FRAMES_MAX || json_object_get(seen, module))
-                continue;
-            json_object_set_new_nocheck(seen, module, json_true());
-            write_label(output, json_object_size(seen) == 1 ? "modules" : "");
-            show_string(output, record_string(frame, "module"), 0);
-            if (id.length > 0) {
-                fputs(", build ID ", output->file);
-                show_string(output, id, 0);
-            }
-            fputc('\n', output->file);
+static void write_modules(const struct output *output, const json_t *record,
+                          struct symbols *symbols) {
+    struct side sides[SIDES_MAX];
+    struct modules_seen seen = {.count = 0};
+    struct frames frames;
+    size_t count = sides_of(record, sides);
+    for (size_t i = 0; i < count; i++) {
+        frames_read(&frames, symbols, sides[i].party);
+        for (size_t j = 0; j < frames.count; j++) {
+            if (frames.items[j].module.length > 0 && is_new(&seen, frames.items[j].file))
+                write_module(output, &frames.items[j], seen.count == 1);
         }
     }
-    json_decref(seen);
 }
 
-static void write_finding(const struct output *output, const json_t *record,
-                          const struct finding *finding) {
+void text_write_finding(const struct output *output, struct symbols *symbols,
+                        const struct finding *finding, const json_t *record) {
     write_heading(output, record, finding);
     if (finding->kind)
         write_folded(output, finding->kind->meaning);
@@ -176,23 +172,22 @@ static void write_finding(const struct output *output, const json_t *record,
     write_action(output, record);
     write_string_field(output, record, "first", "time");
     write_string_field(output, record, "program", "exe");
-    write_party(output, record, "here", json_object_get(record, "here"));
-    write_party(output, record, "there", json_object_get(record, "there"));
-    size_t index;
-    const json_t *edge;
-    json_array_foreach(json_object_get(record, "edges"), index, edge)
-        write_party(output, record, "waits", edge);
-    write_modules(output, record);
+    write_sides(output, record, symbols);
+    write_modules(output, record, symbols);
 }
 
-void text_write(struct findings *findings, const struct output *output) {
+void text_write(struct report *report, const struct output *output) {
+    struct findings *findings = &report->findings;
     for (size_t i = 0; i < findings->count; i++) {
         json_t *record = findings_record(findings, &findings->items[i]);
         if (!record)
             continue;
         if (i > 0)
             fputc('\n', output->file);
-        write_finding(output, record, &findings->items[i]);
+        text_write_finding(output, report->symbols, &findings->items[i], record);
         json_decref(record);
     }
+    if (findings->count > 0 && findings->waits.all.waits > 0)
+        fputc('\n', output->file);
+    waits_write(output, &findings->waits);
 }

@@ -146,7 +146,8 @@ void environment_preload(char ***environment, const char *library) {
     if (is_listed(others, library))
         return;
     char *list;
-    if (asprintf(&list, "%s%s%s", others, *others ? ":" : "", library) < 0)
+    /* An empty list keeps its separator: the library tells it from none. */
+    if (asprintf(&list, "%s%s%s", others, found ? ":" : "", library) < 0)
         fail("out of memory");
     environment_set(environment, "LD_PRELOAD", list);
     free(list);

@@ -17,12 +17,14 @@
 
 static const char help[] =
     "Usage: shim-run [OPTION]... [--] COMMAND [ARG]...\n"
-    "Run COMMAND with record locks that belong to the open file description that took them,\n"
-    "and report where it would have locked against itself or lost a lock.\n"
+    "Run COMMAND with record locks that belong to the open file description that took them\n"
+    "and an environment for each thread that contends with another, and report where it would\n"
+    "have locked against itself, lost a lock, or read another thread's variable.\n"
     "\n"
-    "  --watch                  change nothing, record only: --locks=watch\n"
+    "  --watch                  change nothing, record only: --locks=watch --env=watch\n"
     "  --locks=repair|watch|off what to do with record locks (default: repair)\n"
-    "  --env=MODE               scoped, private, watch or off (default: off)\n"
+    "  --env=MODE               whose variables a thread sees: scoped, private, watch or off\n"
+    "                           (default: scoped)\n"
     "  --rules=FILE             treatment by path and program\n"
     "  -o DIR, --out=DIR        keep the records in DIR\n"
     "  --fail-on=KIND[,KIND]... exit with --exit-code if such a record was written;\n"
@@ -30,11 +32,12 @@ static const char help[] =
     "  --exit-code=N            1 to 255 (default: 66)\n"
     "  --lock-timeout=SECONDS   give up waiting for a lock (default: 0, never)\n"
     "  --wait-warn=SECONDS      record waits longer than this (default: 10; 0: none)\n"
-    "  --report=FORMAT[:FILE]   write a report at the end: text or json\n"
+    "  --report=FORMAT[:FILE]   write a report at the end; text, json, github, junit,\n"
+    "                           sarif, html or trace\n"
     "  -q, --quiet              no summary at the end\n"
     "  --show-values            record the values of environment variables\n"
     "  --trace                  keep every lock operation in the session\n"
-    "  --no-follow              do not enter the programs that COMMAND starts\n"
+    "  --no-follow              enter no program whose environment was cleared\n"
     "  --help, --version        print this, or the version, and exit\n"
     "\n"
     "The exit status is COMMAND's, 128+N if signal N ended it; 125 if shim-run fails,\n"
@@ -179,13 +182,13 @@ static void apply(struct options *options, int option) {
     switch (option) {
     case OPTION_WATCH:
         add_setting(options, "locks", "watch");
+        add_setting(options, "env", "watch");
         break;
     case OPTION_LOCKS:
         add_setting(options, "locks", optarg);
         break;
     case OPTION_ENV:
         add_setting(options, "env", optarg);
-        options->env_asked = optarg;
         break;
     case OPTION_RULES:
         add_rules(options, optarg);
@@ -248,7 +251,6 @@ static void explain(int option, char **argv) {
 void options_read(struct options *options, int argc, char **argv) {
     *options = (struct options){.exit_code = EXIT_CODE_DEFAULT};
     add_setting(options, "locks", "repair");
-    add_setting(options, "env", "off");
     opterr = 0;
     int option;
     while ((option = getopt_long(argc, argv, "+:o:q", table, NULL)) != -1) {

@@ -10,7 +10,6 @@
 
 struct options {
     struct settings settings; /* for the library, without the session's directory */
-    const char *env_asked;    /* the mode that --env names, or NULL */
     const char *out;          /* or NULL */
     const char *fail_on;      /* or NULL */
     int exit_code;

@@ -1,0 +1,10 @@
+/* Where a function lies: see layout.ld. Most of a room is needed by processes that lock, or find
+ * something; a function of such a file that every process runs when it starts or forks,
+ * is marked and lies with the hooks.
+ */
+#ifndef RACESHIM_BASE_LAYOUT_H
+#define RACESHIM_BASE_LAYOUT_H
+
+#define EVERY_PROCESS __attribute__((section(".text.startup")))
+
+#endif

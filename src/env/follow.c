@@ -1,0 +1,147 @@
+#include "env/follow.h"
+
+#include "base/settings.h"
+
+#include <link.h>
+#include <stdint.h>
+#include <string.h>
+
+#define PRELOAD_EQUALS ENVP_PRELOAD "="
+
+struct envp_settings follow_settings;
+
+static const char *words;
+
+/* Untouched pages of it cost nothing. */
+static char memory[SETTINGS_TEXT_MAX + 2 * SETTINGS_PATH_MAX];
+static size_t used;
+
+/* The bytes as a string in memory of ours; NULL: no room. */
+static char *keep(const char *prefix, const char *bytes, size_t length) {
+    size_t before = strlen(prefix);
+    if (length >= sizeof memory - used || before >= sizeof memory - used - length)
+        return NULL;
+    char *kept = memory + used;
+    memcpy(kept, prefix, before);
+    memcpy(kept + before, bytes, length);
+    kept[before + length] = '\0';
+    used += before + length + 1;
+    return kept;
+}
+
+/* Takes our library out of the list, with the separator before it, or the one behind it if it comes first. The string
+ * itself is left alone: the kernel shows it, and the program may have it. Returns the list without, or NULL if nothing
+ * is left. */
+static char *without_library(char *entry) {
+    size_t length;
+    const char *list = entry + sizeof PRELOAD_EQUALS - 1;
+    const char *ours = envp_library_in(list, &length);
+    const char *rest = ours + length;
+    if (!follow_settings.preload)
+        follow_settings.preload = keep(PRELOAD_EQUALS, ours, length);
+    if (!follow_settings.preload)
+        return entry;
+    if (ours == list && *rest == '\0')
+        return NULL;
+    size_t head = ours == list ? 0 : (size_t)(ours - list) - 1;
+    rest += ours == list;
+    char *shorter = keep(PRELOAD_EQUALS, list, head + strlen(rest));
+    if (!shorter)
+        return entry;
+    strcpy(shorter + sizeof PRELOAD_EQUALS - 1 + head, rest);
+    return shorter;
+}
+
+static char *hide_preload(char *entry) {
+    size_t length;
+    while (entry && envp_library_in(entry + sizeof PRELOAD_EQUALS - 1, &length)) {
+        char *shorter = without_library(entry);
+        if (shorter == entry)
+            break;
+        entry = shorter;
+    }
+    return entry;
+}
+
+static char *hide_settings(char *entry) {
+    if (!words) {
+        follow_settings.settings = keep("", entry, strlen(entry));
+        words =
+            (follow_settings.settings ? follow_settings.settings : entry) + sizeof ENVP_SETTINGS;
+    }
+    return follow_settings.settings ? NULL : entry;
+}
+
+/* What lies behind the end of the array is the auxiliary vector, which some programs look for just there: the free
+ * slots become entries of it that are to be ignored. An odd slot cannot; then it ends before it begins, and such
+ * programs ask elsewhere. */
+static void fill_freed(char **end, size_t freed) {
+    for (size_t i = 0; i < freed; i++)
+        end[1 + i] = (char *)(uintptr_t)(freed % 2 == 0 && i % 2 == 0 ? AT_IGNORE : 0);
+}
+
+const char *follow_begin(char **envp, const char *passed) {
+    size_t length = strlen(passed), kept = 0, i = 0;
+    const char *value = NULL;
+    for (; envp && envp[i]; i++) {
+        char *entry = envp[i];
+        if (envp_is_named(entry, ENVP_PRELOAD, sizeof ENVP_PRELOAD - 1)) {
+            entry = hide_preload(entry);
+        } else if (envp_is_named(entry, ENVP_SETTINGS, sizeof ENVP_SETTINGS - 1)) {
+            entry = hide_settings(entry);
+        } else if (envp_is_named(entry, passed, length)) {
+            value = value ? value : entry + length + 1;
+            entry = NULL;
+        }
+        if (entry && entry != envp[kept])
+            envp[kept] = entry;
+        kept += entry != NULL;
+    }
+    if (kept != i) {
+        envp[kept] = NULL;
+        fill_freed(&envp[kept], i - kept);
+    }
+    return value;
+}
+
+const char *follow_words(void) {
+    return words;
+}
+
+/* ---- Not into cleared environments ---- */
+
+#define NAMES_MAX 256
+static uint32_t names[NAMES_MAX];
+static size_t name_count;
+static bool is_choosy;
+
+/* Of the name alone; never 0. */
+static uint32_t hash_of(const char *entry) {
+    uint32_t hash = 2166136261u;
+    for (; *entry && *entry != '='; entry++)
+        hash = (hash ^ (unsigned char)*entry) * 16777619u;
+    return hash ? hash : 1;
+}
+
+void follow_remember(char *const envp[]) {
+    is_choosy = true;
+    for (size_t i = 0; envp && envp[i] && name_count < NAMES_MAX; i++)
+        names[name_count++] = hash_of(envp[i]);
+}
+
+bool follow_into(char *const envp[]) {
+    if (!is_choosy)
+        return true;
+    bool found[NAMES_MAX] = {false};
+    size_t count = 0;
+    for (size_t i = 0; envp[i]; i++) {
+        uint32_t hash = hash_of(envp[i]);
+        for (size_t n = 0; n < name_count; n++)
+            if (names[n] == hash && !found[n]) {
+                found[n] = true;
+                count++;
+                break;
+            }
+    }
+    return 2 * count >= name_count;
+}

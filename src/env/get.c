@@ -1,0 +1,179 @@
+/* getenv. Why it may walk beside any number of writers is proved in array.c. */
+#include "env/array.h"
+
+#include "base/sys.h"
+#include "env/index.h"
+#include "env/lock.h"
+#include "env/name.h"
+#include "env/strings.h"
+
+/* Not `environ`: see array.c. */
+extern char **__environ;
+
+static inline char *load(char *const *slot) {
+    return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+}
+
+/* What the index knows of a name. */
+enum known { FOUND, MISSING, UNKNOWN };
+
+/* Where walking is as fast as asking further. */
+#define NEAR (INDEX_FROM + 24)
+
+/* The entry in a slot whose tag is the name's. It is read only if it is a string that nobody frees: another one would be
+ * read by libc too, unless the program has put a NULL before it. */
+static inline enum known look_at(char *const *slot, const char *name, uint16_t tag, char **value) {
+    const char *entry = load(slot);
+    if (!name_lies_in(&name_kernel, entry) && !name_lies_in(&name_ours, entry) &&
+        !strings_has(entry))
+        return UNKNOWN;
+    *value = name_tag_of_entry(entry) == tag ? name_value(entry, name) : NULL;
+    return *value ? FOUND : MISSING;
+}
+
+/* find_tag: the first slot from INDEX_FROM on that has this tag, and this name; FOUND or MISSING holds if the index is
+ * right. */
+#ifdef NAME_VECTORS
+/* A bit for each of INDEX_STEP tags. */
+static inline uint32_t tags_equal(const uint16_t *tags, __m128i wanted) {
+    const __m128i *at = (const __m128i *)tags;
+    __m128i first = _mm_packs_epi16(_mm_cmpeq_epi16(wanted, _mm_load_si128(at)),
+                                    _mm_cmpeq_epi16(wanted, _mm_load_si128(at + 1)));
+    __m128i second = _mm_packs_epi16(_mm_cmpeq_epi16(wanted, _mm_load_si128(at + 2)),
+                                     _mm_cmpeq_epi16(wanted, _mm_load_si128(at + 3)));
+    return (uint32_t)_mm_movemask_epi8(first) | (uint32_t)_mm_movemask_epi8(second) << 16;
+}
+
+static inline enum known find_tag(const struct index *index, char *const *base, size_t count,
+                                  const char *name, uint16_t tag, size_t *at, char **value) {
+    const __m128i wanted = _mm_set1_epi16((short)tag);
+    for (size_t from = INDEX_FROM; from < count; from += INDEX_STEP)
+        for (uint32_t bits = tags_equal(index->tags + from, wanted); bits; bits &= bits - 1) {
+            *at = from + (unsigned)__builtin_ctz(bits);
+            if (*at < NEAR || *at >= count)
+                return UNKNOWN;
+            enum known known = look_at(base + *at, name, tag, value);
+            if (known != MISSING)
+                return known;
+        }
+    *at = count;
+    return MISSING;
+}
+#else
+static enum known find_tag(const struct index *index, char *const *base, size_t count,
+                           const char *name, uint16_t tag, size_t *at, char **value) {
+    for (*at = INDEX_FROM; *at < count; ++*at) {
+        if (INDEX_GET(&index->tags[*at]) != tag)
+            continue;
+        enum known known = look_at(base + *at, name, tag, value);
+        if (known != MISSING)
+            return known;
+    }
+    return MISSING;
+}
+#endif
+
+/* A string of the program's in front of what was found. The slots are what they were, so libc would read it too. */
+__attribute__((noinline)) static char *find_loose(const struct index *index, char **base,
+                                                  size_t before, const char *name, uint16_t tag) {
+    uint32_t count = INDEX_GET(&index->loose_count);
+    for (uint32_t i = 0; i < count && i < INDEX_LOOSE; i++) {
+        size_t at = INDEX_GET(&index->loose[i]);
+        if (at >= before)
+            break;
+        const char *entry = load(base + at);
+        char *found = entry && name_tag_of_entry(entry) == tag ? name_value(entry, name) : NULL;
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+/* Looks from slot INDEX_FROM on. What is read of a changing index is anything that was ever in it, and is not believed;
+ * but base and count must belong together before the array is read that far. */
+static inline enum known ask_index(const struct index *index, char **base, const char *name,
+                                   uint16_t tag, char **value) {
+    uint32_t generation = atomic_load_explicit(&index->generation, memory_order_acquire);
+    char **indexed = INDEX_GET(&index->base);
+    size_t count = INDEX_GET(&index->count);
+    INDEX_READ();
+    if (generation % 2 != 0 || indexed != base ||
+        atomic_load_explicit(&index->generation, memory_order_relaxed) != generation)
+        return UNKNOWN;
+    size_t at = count;
+    char *found = NULL, *loose;
+    enum known known = find_tag(index, base, count, name, tag, &at, &found);
+    /* Where nothing was found, that includes the NULL. */
+    size_t blocks = INDEX_BLOCKS_TO(at);
+    if (known == UNKNOWN || !sums_agree(&index->sums[blocks - 1], base + INDEX_FROM, blocks))
+        return UNKNOWN;
+    if (__builtin_expect(INDEX_GET(&index->loose_count) != 0, 0) &&
+        (loose = find_loose(index, base, at, name, tag))) {
+        known = FOUND;
+        found = loose;
+    }
+    INDEX_READ();
+    if (atomic_load_explicit(&index->generation, memory_order_relaxed) != generation)
+        return UNKNOWN;
+    *value = found;
+    return known;
+}
+
+/* How many entries this thread has passed in long walks since it last asked for an index; less than 0: since it was told
+ * that there can be none. */
+static __thread int32_t passed __attribute__((tls_model("initial-exec")));
+
+#define PASSED_PER_ENTRY 16
+#define PASSED_IN_VAIN (1 << 18)
+
+/* An index costs about as much as looking at each entry a few times. Signals are blocked so that no handler of this thread
+ * finds the lock held by it. */
+__attribute__((noinline)) static void passed_many(size_t count) {
+    passed += count < PASSED_IN_VAIN ? (int32_t)count : PASSED_IN_VAIN;
+    if (passed < 0 || (size_t)passed < PASSED_PER_ENTRY * count)
+        return;
+    struct sys_sigset saved;
+    sys_block_signals(&saved);
+    if (env_lock_try()) {
+        passed = array_index() ? 0 : -PASSED_IN_VAIN;
+        env_unlock();
+    }
+    sys_restore_signals(&saved);
+}
+
+static inline char *look(const char *name, uint16_t tag) {
+    char **base = __atomic_load_n(&__environ, __ATOMIC_ACQUIRE);
+    char **slot = base;
+    char *entry, *value = NULL;
+    if (!base)
+        return NULL;
+    const struct index *index = atomic_load_explicit(&index_now, memory_order_acquire);
+    if (index) {
+        for (; slot < base + INDEX_FROM; slot++) {
+            if (!(entry = load(slot)))
+                return NULL;
+            if (name_tag_of_entry(entry) == tag && (value = name_value(entry, name)))
+                return value;
+        }
+        if (ask_index(index, base, name, tag, &value) != UNKNOWN)
+            return value;
+    }
+    for (; (entry = load(slot)); slot++)
+        if (name_tag_of_entry(entry) == tag && (value = name_value(entry, name)))
+            break;
+    if (__builtin_expect(slot - base > INDEX_LEAST, 0))
+        passed_many((size_t)(slot - base));
+    return value;
+}
+
+char *array_get(const char *name) {
+    if (!name[0])
+        return NULL;
+    uint16_t tag = name_tag(name);
+    for (;;) {
+        uint32_t before = atomic_load_explicit(&array_losses, memory_order_acquire);
+        char *value = look(name, tag);
+        if (value || atomic_load_explicit(&array_losses, memory_order_acquire) == before)
+            return value;
+    }
+}
