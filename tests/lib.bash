@@ -3,6 +3,8 @@
 #   bare CMD...      without the library
 #   shimmed CMD...   with it, repairing; records go to $SESSION
 #   watched CMD...   with it, recording only; records go to $SESSION
+#                    (both without the environment; scoped, private_env and env_watched: without the locks, and with the
+#                    environment in that mode)
 #   events KIND      the records of that kind, one JSON object a line (counts as written)
 #   not_under_valgrind REASON
 #   sh -c "$GIVEN" sh NAME   prints what that shell was started with as NAME: the library hides its own two settings
@@ -45,6 +47,9 @@ with_settings() {
 
 shimmed() { with_settings "locks=repair env=off ${EXTRA_SETTINGS-}" "$@"; }
 watched() { with_settings "locks=watch env=off ${EXTRA_SETTINGS-}" "$@"; }
+scoped() { with_settings "locks=off env=scoped ${EXTRA_SETTINGS-}" "$@"; }
+private_env() { with_settings "locks=off env=private ${EXTRA_SETTINGS-}" "$@"; }
+env_watched() { with_settings "locks=off env=watch ${EXTRA_SETTINGS-}" "$@"; }
 
 events() {
   local kind=$1

@@ -74,6 +74,7 @@ same_ways() {
   for file in no-such-file it unreadable by-shell broken '' ./odd/by-shell ./none/x; do
     for path in "$WORK/none:$WORK/odd" "$WORK/forbidden:$WORK/plain:$WORK/odd" "$WORK/none::$WORK/plain" '' -; do
       same "$PROBES/searches_path" "$file" "$path"
+      [ "$(grep -c '^initial .* status=' <<<"$output")" -eq 4 ]
     done
   done
 }
@@ -119,6 +120,8 @@ END
     rm -f fifo
     false
   }
+  [ "$(fact sum)" = 900 ]
+  [ "$(fact cancelled)" = 1 ]
 }
 
 @test "H1: wordexp returns the same words, errors and assignments with each flag" {
@@ -139,6 +142,7 @@ END
       printf 'words: %q\n' "$words"
       return 1
     }
+    [[ $output == *error=*count=* ]]
   done
 }
 

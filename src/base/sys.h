@@ -119,6 +119,9 @@ static inline int sys_fcntl(int fd, int cmd, long arg) {
 static inline pid_t sys_getpid(void) {
     return (pid_t)sys_call3(SYS_getpid, 0, 0, 0);
 }
+static inline pid_t sys_getppid(void) {
+    return (pid_t)sys_call3(SYS_getppid, 0, 0, 0);
+}
 static inline pid_t sys_gettid(void) {
     return (pid_t)sys_call3(SYS_gettid, 0, 0, 0);
 }

@@ -5,10 +5,11 @@
  *
  *   append    the slot after the new last one becomes NULL before the last NULL becomes the entry
  *   replace   one store
- *   remove    stores of entries that are there; the last one, of NULL
+ *   remove    stores of entries that are there; `environ` then points to the next slot. Nothing becomes NULL, because
+ *             readers who are not ours look at a slot twice: `*e && strcmp(*e, name)`
  *   move      the new array is whole before `environ` points to it; the old one stays as it is
- *   reuse     an array that was left is filled from its end, NULL, to its beginning... by the same stores as above; its
- *             slots hold old entries or new ones, and its last slot NULL
+ *   reuse     an array that was left is filled from its end, NULL, to its beginning, before `environ` points to it: its
+ *             slots hold old entries or new ones
  *
  * So it never touches memory that is not there: arrays are never freed, entries of ours (strings.h) neither, and an entry
  * of the program's is the program's to keep.
@@ -270,15 +271,25 @@ static bool append(char **start, size_t count, char *entry) {
     return true;
 }
 
-/* In slots that are looked at by loops alone (trail): `entry` is no longer there. The other one stands for it, or, if that
- * is NULL, what comes next. */
-static void trail_change(char *entry, char *other) {
+/* What stands in a slot for the removed entry: what comes next, or else what came before; NULL if that was all. No slot
+ * becomes NULL as long as there are entries, because who reads `environ` may look at a slot twice: `*e && strcmp(*e, name)`. */
+static char *substitute(char **first, char **slot, const char *removed) {
+    char *other = load(slot + 1);
+    while (!other && slot-- > first)
+        if (load(slot) != removed)
+            other = load(slot);
+    return other;
+}
+
+/* In slots that are looked at by loops alone (trail): `entry` is no longer there, but the other one, or if that is NULL
+ * what comes next. */
+static void trail_change(const char *entry, char *other) {
     for (char **slot = trail.now; slot-- > trail.from;)
         if (load(slot) == entry)
             store(slot, other ? other : load(slot + 1));
     for (size_t i = count_entries(trail.twin); i-- > 0;)
         if (load(trail.twin + i) == entry)
-            store(trail.twin + i, other ? other : load(trail.twin + i + 1));
+            store(trail.twin + i, other ? other : substitute(trail.twin, trail.twin + i, entry));
 }
 
 static bool on_trail(char *const *start) {
@@ -319,34 +330,29 @@ static void remove_left(char **slot, const char *name, size_t length) {
             slot++;
 }
 
-/* Takes start[at] out and returns where the array begins now. The last one needs no shift. */
+/* Takes start[at] out and returns where the array begins now. */
 static char **remove_right(char **start, size_t at) {
     char *removed = load(start + at);
-    char **now = start;
-    if (!load(start + at + 1)) {
-        store(start + at, NULL);
-    } else {
-        for (; at > 0; at--)
-            store(start + at, load(start + at - 1));
-        store_environ(++now);
-    }
+    for (; at > 0; at--)
+        store(start + at, load(start + at - 1));
+    store_environ(start + 1);
     if (on_trail(start))
-        trail.now = now;
+        trail.now = start + 1;
     else
-        follow_trail(start, now, NULL);
+        follow_trail(start, start + 1, NULL);
     trail_change(removed, NULL);
-    return now;
+    return start + 1;
 }
 
-/* The program's array stays where it is, for who reads it. */
+/* The program's array stays as long as it is, for who reads it. */
 static bool remove_by_copy(char **start, size_t count, const char *name, size_t length) {
     if (!move(start, count, name, length, NULL))
         return false;
     char **now = load_environ();
     follow_trail(now, now, start);
-    for (size_t i = count; i-- > 0;)
-        if (name_is(load(start + i), name, length))
-            store(start + i, load(start + i + 1));
+    for (char **slot = find_slot(start, name, length); load(slot);
+         slot = find_slot(slot, name, length))
+        trail_change(load(slot), NULL);
     return true;
 }
 

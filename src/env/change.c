@@ -183,20 +183,33 @@ int change_unset(const char *name, const struct caller *caller) {
 
 /* ---- clearenv: the removal of every name that is in `environ` or in what the thread sees ---- */
 
-/* What the thread sees, be it in `environ` or not. A removal may begin a contention, and bring back what was there before
- * the other's writes; each variable is removed once at most, so there is an end. */
+static bool remove_if_seen(struct env_thread *thread, struct variable *v, stack_id stack,
+                           bool *seen) {
+    if (!view_find(v->name, v->length, NULL))
+        return true;
+    *seen = true;
+    return write_for(thread, v, NULL, stack);
+}
+
+/* What the thread sees at first is removed, be it in `environ` or not; and what it comes to see by that, for a removal may
+ * begin a contention and bring back what was there before the other's writes. Each variable is removed twice at most. */
 static bool clear_known(struct env_thread *thread, stack_id stack) {
-    for (bool again = true; again;) {
+    bool again = true;
+    for (struct variable *v = names_all(); v; v = v->next)
+        if (v->to_clear && !write_for(thread, v, NULL, stack))
+            return false;
+    while (again) {
         again = false;
-        for (struct variable *v = names_all(); v; v = v->next) {
-            if (!view_find(v->name, v->length, NULL))
-                continue;
-            if (!write_for(thread, v, NULL, stack))
+        for (struct variable *v = names_all(); v; v = v->next)
+            if (!remove_if_seen(thread, v, stack, &again))
                 return false;
-            again = true;
-        }
     }
     return true;
+}
+
+static void note_what_is_seen(void) {
+    for (struct variable *v = names_all(); v; v = v->next)
+        v->to_clear = view_find(v->name, v->length, NULL) != NULL;
 }
 
 /* Returns false where there is no memory. *left: something stays in `environ`, and this thread does not see it. */
@@ -209,6 +222,8 @@ static bool clear_array(struct env_thread *thread, stack_id stack, bool *left) {
         bool stays = !v || goes_to_layer(thread, v);
         if (v && !write_for(thread, v, NULL, stack))
             return false;
+        if (v)
+            v->to_clear = false;
         *left |= v && stays;
         at += stays;
     }
@@ -221,6 +236,7 @@ static bool clear_view(struct env_thread *thread, stack_id stack) {
         array_clear();
         return true;
     }
+    note_what_is_seen();
     if (!clear_array(thread, stack, &left) || !clear_known(thread, stack))
         return false;
     if (!left)

@@ -45,9 +45,17 @@ void contenders_refresh(struct variable *variable) {
         refresh(scope, variable);
 }
 
-void contenders_refresh_who_see(struct variable *variable, const struct write *write, bool see) {
+void contenders_hide(struct variable *variable, bool began) {
     for (const struct scope *scope = contenders; scope; scope = scope->next_contender)
-        if (contenders_see(scope, variable, write) == see)
+        if ((began || !names_pin(variable, slot_of(scope))) &&
+            !contenders_see(scope, variable, variable->writes))
+            refresh(scope, variable);
+}
+
+void contenders_show(struct variable *variable) {
+    for (const struct scope *scope = contenders; scope; scope = scope->next_contender)
+        if (names_pin(variable, slot_of(scope)) &&
+            contenders_see(scope, variable, variable->writes))
             refresh(scope, variable);
 }
 
@@ -149,6 +157,10 @@ static bool begin_pair(struct scope *a, struct scope *b) {
 static bool is_on_side(const struct scope *scope, const struct scope *side,
                        const struct scope *other) {
     return scope && scope->lives && rule_on_side(scope, side, other);
+}
+
+bool contenders_have_begun(const struct scope *a, const struct scope *b) {
+    return rule_contended(&contention, a, b);
 }
 
 bool contenders_begin(struct scope *a, struct scope *b) {

@@ -13,6 +13,7 @@
 
 /* Both begin to contend, and all that is on their sides. False: nothing is new, or there is no slot left. */
 bool contenders_begin(struct scope *a, struct scope *b);
+bool contenders_have_begun(const struct scope *a, const struct scope *b);
 
 /* The scope, which was just started by that one, is in it if it contends. */
 void contenders_begin_within(struct scope *scope, struct scope *starter);
@@ -22,11 +23,13 @@ void contenders_end(struct scope *scope);
 /* It is remembered no longer. */
 void contenders_forget(struct scope *scope);
 
-/* Sets the pins anew: of all contenders in this variable; of those that see this write of it, or do not; in all variables but one
- * (NULL: none). */
+/* Sets the pins anew: of all contenders in this variable; in all variables but one (NULL: none). */
 void contenders_refresh(struct variable *variable);
-void contenders_refresh_who_see(struct variable *variable, const struct write *write, bool see);
 void contenders_refresh_all_but(const struct variable *except);
+/* The same for those that must not see the variable's newest write; and then for those that see it. `began`: since it is
+ * there some have begun to contend. Otherwise who had a pin sees what he saw. */
+void contenders_hide(struct variable *variable, bool began);
+void contenders_show(struct variable *variable);
 
 /* Has everyone who lives done with this write? */
 bool contenders_are_past(const struct variable *variable, const struct write *write);

@@ -8,25 +8,38 @@
 
 #define PRELOAD_EQUALS ENVP_PRELOAD "="
 
-struct envp_settings follow_settings;
+/* These lie in a page that the loader writes to in any case, as does what the settings usually need: a page of their own
+ * would be a good part of what the library costs at start. */
+#define IN_DATA __attribute__((section(".data")))
 
-static const char *words;
+struct envp_settings follow_settings IN_DATA;
+static const char *words IN_DATA;
+static bool is_choosy IN_DATA;
 
-/* Untouched pages of it cost nothing. */
-static char memory[SETTINGS_TEXT_MAX + 2 * SETTINGS_PATH_MAX];
-static size_t used;
+/* Filled from the front; what does not fit the one goes into the other. */
+struct store {
+    char *bytes;
+    size_t size, used;
+};
+static char few_bytes[640] IN_DATA;
+static char many_bytes[SETTINGS_TEXT_MAX + 2 * SETTINGS_PATH_MAX];
+static struct store stores[] = {{few_bytes, sizeof few_bytes, 0},
+                                {many_bytes, sizeof many_bytes, 0}};
 
 /* The bytes as a string in memory of ours; NULL: no room. */
 static char *keep(const char *prefix, const char *bytes, size_t length) {
     size_t before = strlen(prefix);
-    if (length >= sizeof memory - used || before >= sizeof memory - used - length)
-        return NULL;
-    char *kept = memory + used;
-    memcpy(kept, prefix, before);
-    memcpy(kept + before, bytes, length);
-    kept[before + length] = '\0';
-    used += before + length + 1;
-    return kept;
+    for (struct store *s = stores; s < stores + sizeof stores / sizeof *stores; s++) {
+        if (before + length >= s->size - s->used)
+            continue;
+        char *kept = s->bytes + s->used;
+        memcpy(kept, prefix, before);
+        memcpy(kept + before, bytes, length);
+        kept[before + length] = '\0';
+        s->used += before + length + 1;
+        return kept;
+    }
+    return NULL;
 }
 
 /* Takes our library out of the list, with the separator before it, or the one behind it if it comes first. The string
@@ -48,7 +61,7 @@ static char *without_library(char *entry) {
     char *shorter = keep(PRELOAD_EQUALS, list, head + strlen(rest));
     if (!shorter)
         return entry;
-    strcpy(shorter + sizeof PRELOAD_EQUALS - 1 + head, rest);
+    memcpy(shorter + sizeof PRELOAD_EQUALS - 1 + head, rest, strlen(rest) + 1);
     return shorter;
 }
 
@@ -113,7 +126,6 @@ const char *follow_words(void) {
 #define NAMES_MAX 256
 static uint32_t names[NAMES_MAX];
 static size_t name_count;
-static bool is_choosy;
 
 /* Of the name alone; never 0. */
 static uint32_t hash_of(const char *entry) {

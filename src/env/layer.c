@@ -83,7 +83,7 @@ static void forget(struct layer *layer) {
         thread_release(item->by);
     }
     if (table)
-        atomic_fetch_sub_explicit(&view_attention, 1, memory_order_release);
+        view_watch(-1);
     give_tables(table);
     if (layer->next)
         layer->next->previous = layer->previous;
@@ -174,7 +174,7 @@ static struct layer_table *table_with_room(struct layer *layer) {
         if (atomic_load_explicit(&old->items[i].variable, memory_order_relaxed))
             copy_item(table, &old->items[i]);
     if (!old)
-        atomic_fetch_add_explicit(&view_attention, 1, memory_order_release);
+        view_watch(1);
     atomic_store_explicit(&layer->table, table, memory_order_release);
     return table;
 }
@@ -269,5 +269,6 @@ void layer_after_fork(struct layer *chain, struct env_thread *thread) {
             all->previous = layer;
         all = layer;
     }
+    atomic_store_explicit(&view_watched, with_items, memory_order_relaxed);
     atomic_store_explicit(&view_attention, with_items, memory_order_relaxed);
 }

@@ -45,7 +45,7 @@ struct variable *names_all(void) {
 }
 
 uint32_t names_count(void) {
-    return atomic_load_explicit(&count, memory_order_relaxed);
+    return atomic_load_explicit(&count, memory_order_acquire);
 }
 
 static void put(struct table *t, struct variable *v) {
@@ -89,7 +89,7 @@ struct variable *names_make(const char *name, size_t length) {
     v->next = names_all();
     put(atomic_load_explicit(&table, memory_order_relaxed), v);
     atomic_store_explicit(&all, v, memory_order_release);
-    atomic_fetch_add_explicit(&count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&count, 1, memory_order_release);
     return v;
 }
 

@@ -33,11 +33,11 @@ struct variable {
     _Atomic uint64_t latest;
     _Atomic uint32_t layers; /* that have it */
     _Atomic bool disputed;   /* is everyone's, though scopes gave it different values */
-    uint32_t
-        writes_wanted; /* so many before they are looked through (scope.c); 0: the usual number */
-    struct write *writes; /* newest first; empty while only one thread lives */
-    bool
-        before_fork; /* `environ` had `was` before this child was forked, and `seen` after it (view.h) */
+    uint32_t writes_wanted;  /* so many before they are looked through; 0: the usual number */
+    struct write *writes;    /* newest first; empty while only one thread lives */
+    bool to_clear;           /* by change.c */
+    /* In a forked child: `environ` had `was` before the fork, and has `seen` since (view.h). */
+    bool before_fork;
     char *was, *seen;
     char *base; /* `environ`'s entry before the first of them */
     _Atomic(struct pin_chunk *) chunks[SLOTS / PINS_PER_CHUNK];

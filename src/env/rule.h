@@ -36,6 +36,7 @@ struct scope {
     struct scope *next_contender, *previous_contender;
     uint64_t born; /* `started`, until it stands for one that is left out */
     struct scope *younger, *older;
+    uint64_t met; /* the last meeting that it was at (scope.c) */
 };
 
 /* A scope that has heard of a write: its maker, or one that was told of it. */

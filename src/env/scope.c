@@ -120,19 +120,25 @@ static void set_disputed(struct variable *variable, bool disputed) {
     if (atomic_load_explicit(&variable->disputed, memory_order_relaxed) == disputed)
         return;
     atomic_store_explicit(&variable->disputed, disputed, memory_order_relaxed);
-    atomic_fetch_add_explicit(&view_attention, disputed ? 1 : -1, memory_order_release);
+    view_watch(disputed ? 1 : -1);
 }
 
-/* The newest write's maker meets all others. Does it begin to contend with one? */
+/* The newest write's maker meets all others, each by what it wrote last. Does it begin to contend with one? */
 static bool meet(struct variable *variable) {
+    static uint64_t meetings;
     const struct write *newest = variable->writes;
-    bool began = false;
-    for (const struct write *w = newest->next; w; w = w->next) {
+    struct scope *writer = rule_maker(newest);
+    bool began = false, apart = names_kept_apart(variable);
+    meetings++;
+    for (const struct write *w = writer ? newest->next : NULL; w; w = w->next) {
         struct scope *maker = rule_maker(w);
-        if (!rule_clash(newest, w) || rule_made(maker, newest) != w)
+        bool is_last = maker && maker->met != meetings;
+        if (is_last)
+            maker->met = meetings;
+        if (!is_last || (apart && contenders_have_begun(writer, maker)) || !rule_clash(newest, w))
             continue;
-        if (names_kept_apart(variable))
-            began |= contenders_begin(rule_maker(newest), maker);
+        if (apart)
+            began |= contenders_begin(writer, maker);
         else
             set_disputed(variable, true);
     }
@@ -168,16 +174,17 @@ void scope_write_begin(struct scope_write *w, struct variable *variable, char *e
     }
     w->write->next = variable->writes;
     variable->writes = w->write;
-    if (meet(variable))
+    bool began = meet(variable);
+    if (began)
         contenders_refresh_all_but(variable);
-    contenders_refresh_who_see(variable, w->write, false);
+    contenders_hide(variable, began);
     atomic_store_explicit(&variable->latest, w->write->number, memory_order_release);
 }
 
 void scope_write_end(struct scope_write *w) {
     if (!w->write)
         return;
-    contenders_refresh_who_see(w->variable, w->write, true);
+    contenders_show(w->variable);
     prune(w->variable);
 }
 
@@ -212,8 +219,8 @@ void scope_leave(struct scope *scope) {
 }
 
 void scope_joined(const struct scope *ended, struct scope *by) {
-    if (!ended->knows && family_heir(ended) == by)
-        return;
+    if (family_heir(ended) == by)
+        return; /* it was told when the other one ended */
     tell_all(ended, by);
     contenders_refresh_all_but(NULL);
 }

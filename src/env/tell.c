@@ -20,6 +20,7 @@ struct version {
     char *entry;
     struct event_value value;
     const struct env_thread *by;
+    pid_t pid; /* of whose process; 0: this one */
     uint64_t number;
     struct timespec since;
     stack_id stack;
@@ -98,9 +99,15 @@ static struct event_value value_of(const char *entry) {
     return value;
 }
 
+/* The process whose threads these are: a vfork child is none of them. */
+static pid_t process_here(void) {
+    return owner_is_vfork_child() ? sys_getppid() : sys_getpid();
+}
+
 static struct event_party party_of(const struct version *version) {
     const struct env_thread *by = version->by;
-    struct event_party party = {.pid = by ? sys_getpid() : 0,
+    pid_t pid = version->pid ? version->pid : process_here();
+    struct event_party party = {.pid = by ? pid : 0,
                                 .tid = by ? by->tid : 0,
                                 .fd = -1,
                                 .since = version->since,
@@ -124,27 +131,28 @@ static bool judge(const struct variable *variable, bool program, const struct ve
     return names_kept_apart(variable);
 }
 
-static struct told *place_in(struct told *told, const struct variable *variable, bool program) {
-    return &told[(variable->hash ^ (program ? TOLD / 2 : 0)) % TOLD];
+static struct told *place_in(struct told *told, const struct variable *variable, const void *site) {
+    return &told[(variable->hash ^ (uintptr_t)site ^ (uintptr_t)site >> 5) % TOLD];
 }
 
 static bool was_told(const struct env_thread *thread, const struct variable *variable,
-                     bool program) {
+                     const void *site) {
     if (!thread->told)
         return false;
-    const struct told *told = place_in(thread->told, variable, program);
-    return told->variable == variable && told->program == program &&
+    const struct told *told = place_in(thread->told, variable, site);
+    return told->variable == variable && told->site == site &&
            told->latest == atomic_load_explicit(&variable->latest, memory_order_relaxed);
 }
 
 /* Under env_lock, with signals blocked: what to say, in `event` and what it points to. */
 static bool find_out(struct env_thread *thread, struct variable *variable, bool program,
-                     struct version *mine, struct version *theirs, enum event_kind *kind) {
+                     const void *site, struct version *mine, struct version *theirs,
+                     enum event_kind *kind) {
     look_at_own(thread, variable, mine);
-    struct told *told = thread_told(thread);
+    struct told *told = program ? NULL : thread_told(thread);
     if (told)
-        *place_in(told, variable, program) = (struct told){
-            variable, atomic_load_explicit(&variable->latest, memory_order_relaxed), program};
+        *place_in(told, variable, site) = (struct told){
+            variable, atomic_load_explicit(&variable->latest, memory_order_relaxed), site};
     if (!look_at_others(thread, variable, theirs) || !judge(variable, program, mine, theirs, kind))
         return false;
     mine->value = value_of(mine->entry);
@@ -154,7 +162,7 @@ static bool find_out(struct env_thread *thread, struct variable *variable, bool 
 
 static void say(const struct variable *variable, enum event_kind kind, const struct version *mine,
                 const struct version *theirs, const struct caller *caller) {
-    struct event_party here = {.pid = sys_getpid(),
+    struct event_party here = {.pid = process_here(),
                                .tid = owner_tid(),
                                .fd = -1,
                                .since = mine->since,
@@ -171,8 +179,8 @@ static void say(const struct variable *variable, enum event_kind kind, const str
 
 void tell_read(struct env_thread *thread, struct variable *variable, bool program,
                const struct caller *caller) {
-    if (!caller || !settings.out[0] || !thread->scope || was_told(thread, variable, program) ||
-        owner_is_vfork_child())
+    if (!caller || !settings.out[0] || !thread->scope ||
+        (!program && was_told(thread, variable, caller->return_address)))
         return;
     int saved = errno;
     struct sys_sigset signals;
@@ -180,7 +188,8 @@ void tell_read(struct env_thread *thread, struct variable *variable, bool progra
     enum event_kind kind = EVENT_ENV_HIDDEN;
     sys_block_signals(&signals);
     if (env_lock()) {
-        bool worth = find_out(thread, variable, program, &mine, &theirs, &kind);
+        bool worth =
+            find_out(thread, variable, program, caller->return_address, &mine, &theirs, &kind);
         env_unlock();
         if (worth)
             say(variable, kind, &mine, &theirs, caller);
@@ -215,6 +224,7 @@ void tell_keep_for_child(struct env_thread *thread) {
             return;
         mine.value = value_of(mine.entry);
         theirs.value = value_of(theirs.entry);
+        theirs.pid = sys_getppid();
         *more = (struct kept){kept, v, kind, mine, theirs};
         kept = more;
     }

@@ -1,7 +1,7 @@
 /* Findings: what the environment room has to say, put together for the report room.
  *
  * Called by the thread that they are about. They keep errno, and block signals while they look, under env_lock; in a handler
- * that interrupted a holder they say nothing, and the next occasion does. In a vfork child they say nothing.
+ * that interrupted a holder they say nothing, and the next occasion does.
  */
 #ifndef RACESHIM_ENV_TELL_H
 #define RACESHIM_ENV_TELL_H

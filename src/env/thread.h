@@ -21,7 +21,7 @@ struct variable;
 struct told {
     const struct variable *variable;
     uint64_t latest;
-    bool program;
+    const void *site; /* where it read */
 };
 
 struct env_thread {

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-_Atomic unsigned view_attention;
+_Atomic unsigned view_attention, view_watched;
 
 static pin pin_of(const struct env_thread *thread, const struct variable *variable) {
     uint32_t slot =
@@ -29,6 +29,13 @@ static bool other_entry(const struct env_thread *thread, const struct variable *
     return pin != NULL;
 }
 
+static char *find_in_environ(const char *name, size_t length) {
+    if (name[length] != '\0')
+        return array_find(name, length);
+    char *value = array_get(name);
+    return value ? value - length - 1 : NULL;
+}
+
 /* A pin is set before `environ` gets what it hides, and taken off after `environ` has what it no longer hides. So
  * who finds none before his look at `environ` and none after it has not seen what he must not see, unless it came and
  * went meanwhile; then its number has changed, and he looks again. */
@@ -38,7 +45,7 @@ static char *see(const struct env_thread *thread, const struct variable *variabl
         char *entry;
         if (other_entry(thread, variable, &entry))
             return entry;
-        entry = array_find(variable->name, variable->length);
+        entry = find_in_environ(variable->name, variable->length);
         if (atomic_load_explicit(&variable->latest, memory_order_acquire) == before &&
             !other_entry(thread, variable, &(char *){NULL}))
             return entry;
@@ -51,21 +58,42 @@ static bool may_be_told(const struct env_thread *thread, const struct variable *
            pin_of(thread, variable);
 }
 
+/* A variable is in the table before `environ` gets what is to be hidden: who has not found it looks whether another one
+ * has come since. */
 char *view_find(const char *name, size_t length, const struct caller *caller) {
-    struct variable *variable = names_find(name, length);
-    struct env_thread *thread = variable ? thread_known() : NULL;
-    if (!thread)
-        return array_find(name, length);
-    char *entry = see(thread, variable);
-    if (may_be_told(thread, variable))
-        tell_read(thread, variable, false, caller);
-    return entry;
+    struct env_thread *thread = thread_known();
+    for (;;) {
+        uint32_t count = names_count();
+        struct variable *variable = thread ? names_find(name, length) : NULL;
+        if (variable) {
+            char *entry = see(thread, variable);
+            if (may_be_told(thread, variable))
+                tell_read(thread, variable, false, caller);
+            return entry;
+        }
+        char *entry = find_in_environ(name, length);
+        if (!thread || names_count() == count)
+            return entry;
+    }
 }
 
 char *view_get(const char *name, const struct caller *caller) {
     size_t length = strlen(name);
     char *entry = length ? view_find(name, length, caller) : NULL;
     return entry ? entry + length + 1 : NULL;
+}
+
+/* A scope has its slot before `environ` gets what is to be hidden from it: who has none after his look has seen nothing
+ * of that. */
+static bool is_unconcerned(const struct env_thread *thread) {
+    return !thread ||
+           (atomic_load_explicit(&view_watched, memory_order_relaxed) == 0 &&
+            !atomic_load_explicit(&thread->layer, memory_order_relaxed) &&
+            (!thread->scope || !atomic_load_explicit(&thread->scope->slot, memory_order_acquire)));
+}
+
+char *view_correct(const char *name, char *found, const struct caller *caller) {
+    return is_unconcerned(thread_known()) ? found : view_get(name, caller);
 }
 
 char *view_below_layers(const struct env_thread *thread, const struct variable *variable) {

@@ -16,12 +16,22 @@
 
 /* Not zero while any thread may see something else than `environ`, or somebody wants to know who reads. */
 extern _Atomic unsigned view_attention;
+/* The latter alone: a layer has something, or scopes gave different values to what is everyone's. */
+extern _Atomic unsigned view_watched;
+
+/* One more reason to watch, or one less. */
+static inline void view_watch(int more) {
+    atomic_fetch_add_explicit(&view_watched, (unsigned)more, memory_order_release);
+    atomic_fetch_add_explicit(&view_attention, (unsigned)more, memory_order_release);
+}
 
 /* The entry of that name in this thread's view, or NULL; records what is worth recording. `caller` NULL: nothing is
  * recorded. */
 char *view_find(const char *name, size_t length, const struct caller *caller);
 /* The same, and the value. */
 char *view_get(const char *name, const struct caller *caller);
+/* The same for who has just found this by array_get, and then that view_attention is not zero. */
+char *view_correct(const char *name, char *found, const struct caller *caller);
 
 struct env_thread;
 struct variable;
@@ -50,7 +60,7 @@ size_t view_differences_max(void);
 /* Fills in this thread's differences and returns how many there are. */
 size_t view_differences(struct view_difference *differences, size_t max);
 
-/* A program is being started with this thread's view: records what is worth recording. Never called in a vfork child. */
+/* A program is being started with this thread's view: records what is worth recording. */
 void view_program_starts(const struct caller *caller);
 
 #endif

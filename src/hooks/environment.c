@@ -18,7 +18,7 @@ static inline __attribute__((always_inline)) char *get(const char *name,
                                                        const struct caller *caller) {
     char *value = array_get(name);
     if (__builtin_expect(atomic_load_explicit(&view_attention, memory_order_acquire) != 0, 0))
-        value = view_get(name, caller);
+        value = view_correct(name, value, caller);
     return value;
 }
 

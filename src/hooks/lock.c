@@ -13,7 +13,10 @@
 #define F_DUPFD_CLOEXEC 1030
 #endif
 
-static int fcntl_lock(int fd, int cmd, void *arg, const struct caller *caller) {
+/* A lock pays for each frame on its way: these have none of their own. */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE int fcntl_lock(int fd, int cmd, void *arg, const struct caller *caller) {
     if (cmd == F_SETLKW)
         pthread_testcancel();
     int saved = errno;
@@ -57,7 +60,7 @@ static int fcntl_copy(int fd, int cmd, void *arg, const struct caller *caller) {
     return copy;
 }
 
-int hook_fcntl(int fd, int cmd, void *arg, const struct caller *caller) {
+INLINE int fcntl_any(int fd, int cmd, void *arg, const struct caller *caller) {
     if (__builtin_expect(hidden_is(fd), 0) && room_here())
         return answer(-EBADF);
     switch (cmd) {
@@ -76,8 +79,12 @@ int hook_fcntl(int fd, int cmd, void *arg, const struct caller *caller) {
     }
 }
 
+int hook_fcntl(int fd, int cmd, void *arg, const struct caller *caller) {
+    return fcntl_any(fd, cmd, arg, caller);
+}
+
 HOOK_REST int fcntl_rest(int fd, int cmd, void *arg) {
-    return hook_fcntl(fd, cmd, arg, CALLER);
+    return fcntl_any(fd, cmd, arg, CALLER);
 }
 
 _Static_assert(F_GETFD == 1 && F_SETFD == 2 && F_GETFL == 3 && F_SETFL == 4,

@@ -122,8 +122,7 @@ static const char *path_of(const struct making *m) {
 
 int start_program(struct start *start, start_run *run, const struct caller *caller) {
     bool is_borrowed = owner_is_vfork_child();
-    if (!is_borrowed)
-        view_program_starts(caller);
+    view_program_starts(caller);
     if (start->envp != environ && !can_read_all(start->envp))
         return run(start, start->envp);
     size_t max = view_differences_max();

@@ -25,10 +25,6 @@
 #define SQLITE_FIRST UINT64_C(0x40000000)
 #define SQLITE_LAST (SQLITE_FIRST + 511)
 
-bool describe_wanted(void) {
-    return settings.lock_mode != LOCKS_OFF;
-}
-
 /* ---- Same description or not ---- */
 
 enum comparison { COMPARE_BY_QUERY, COMPARE_BY_KCMP, COMPARE_BY_MARK };

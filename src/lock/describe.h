@@ -55,6 +55,8 @@ void describe_give_up(struct room *room, struct description *description, struct
 void describe_repair_again(struct owner *owner, int fd);
 
 /* Is there something to repair or to watch? False with locks=off. */
-bool describe_wanted(void);
+static inline bool describe_wanted(void) {
+    return settings.lock_mode != LOCKS_OFF;
+}
 
 #endif

@@ -16,10 +16,9 @@ static bool grow(struct room *room, struct owner *owner, uint32_t wanted) {
     return true;
 }
 
-void model_make_room(struct room *room, struct owner *owner, const struct byte_range *range) {
+void model_make_room_slow(struct room *room, struct owner *owner, const struct byte_range *range) {
     uint32_t wanted = range_set_room(&owner->ranges, range);
-    if (__builtin_expect(wanted > range_set_capacity(&owner->ranges), 0) &&
-        !grow(room, owner, wanted))
+    if (wanted > range_set_capacity(&owner->ranges) && !grow(room, owner, wanted))
         owner_doubt(owner);
 }
 
@@ -54,10 +53,9 @@ void model_unlocked(struct owner *owner, const struct byte_range *range) {
     publish(owner);
 }
 
-const struct held *model_other_thread(const struct owner *owner, const struct byte_range *range,
-                                      enum range_type type, int32_t tid) {
-    if (owner->ranges.count == 0)
-        return NULL;
+const struct held *model_other_thread_slow(const struct owner *owner,
+                                           const struct byte_range *range, enum range_type type,
+                                           int32_t tid) {
     for (const struct held *h = range_set_first(&owner->ranges, range); h;
          h = range_set_next(&owner->ranges, range, h))
         if (h->tid != tid && h->tid != 0 && (h->type == RANGE_WRITE || type == RANGE_WRITE))

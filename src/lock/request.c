@@ -64,43 +64,37 @@ struct held request_held(const struct request *q) {
 
 /* ---- Locking ---- */
 
-struct outcome {
-    int result;
-    bool other_thread; /* `met` is another thread's lock on the same description */
-    stack_id stack;    /* of the lock that was granted */
-    struct met met;
-};
-
-static void note_other_thread(const struct request *q, const struct owner *owner,
-                              struct outcome *out) {
+/* Another thread's lock on the same description, if the request covers one. */
+static bool note_other_thread(const struct request *q, const struct owner *owner, struct met *met) {
     if (owner->shared)
-        return; /* connections in several threads share the process's locks by design */
+        return false; /* connections in several threads share the process's locks by design */
     const struct held *other = model_other_thread(owner, &q->range, q->type, owner_tid());
-    if (other) {
-        out->other_thread = true;
-        out->met = (struct met){.held = *other, .fd = other->fd};
-    }
+    if (!other)
+        return false;
+    *met = (struct met){.held = *other, .fd = other->fd};
+    return true;
 }
 
-/* One try that does not wait, and the account of it. -ESRCH: the owner is gone, look again. */
-static struct outcome try_lock(const struct request *q, struct owner *owner) {
-    struct outcome out = {.result = -ESRCH};
+/* One try that does not wait, and the account of it. -ESRCH: the owner is gone, look again.
+ * *other_thread: `met` was another thread's; *stack: of the lock that was granted. */
+static int try_lock(const struct request *q, struct owner *owner, bool *other_thread,
+                    struct met *met, stack_id *stack) {
     struct flock lock = kernel_lock(q->type == RANGE_WRITE ? F_WRLCK : F_RDLCK, &q->range);
     enum turn turn = owner_enter(owner);
     if (turn == TURN_GONE)
-        return out;
+        return -ESRCH;
     if (turn == TURN_ALONE)
         model_make_room(q->room, owner, &q->range);
-    out.result = ask(q, owner, F_SETLK, &lock);
-    if (out.result == 0 && turn == TURN_ALONE) {
+    int result = ask(q, owner, F_SETLK, &lock);
+    if (result == 0 && turn == TURN_ALONE) {
         struct held held = request_held(q);
-        out.stack = held.stack;
-        note_other_thread(q, owner, &out);
+        *stack = held.stack;
+        *other_thread = note_other_thread(q, owner, met);
         model_locked(owner, &held);
     }
     if (owner_leave(owner, turn))
         closing_finish_owner(q->room, owner);
-    return out;
+    return result;
 }
 
 /* The descriptor was closed by another thread while the lock was granted: the kernel would say
@@ -147,42 +141,44 @@ static int refused(const struct request *q, struct description *d, struct owner 
 }
 
 static int set_lock(struct request *q, struct description *d, struct owner *owner, bool wait) {
-    struct met met;
+    struct met met, other;
+    bool other_thread = false;
+    stack_id stack = 0;
     bool watched = owner->hidden < 0;
     bool own = watched && met_own_lock(q, d, owner, &met);
-    struct outcome out = try_lock(q, owner);
-    bool waited = out.result == -EAGAIN && wait;
+    int result = try_lock(q, owner, &other_thread, &other, &stack);
+    bool waited = result == -EAGAIN && wait;
     if (waited) {
         struct waiting w = {q, d, owner, watched ? WAIT_POSIX : WAIT_HIDDEN};
-        out.result = wait_for_lock(&w);
-        if (out.result == 0) {
+        result = wait_for_lock(&w);
+        if (result == 0) {
             enum turn turn = owner_enter(owner);
             if (turn == TURN_ALONE) {
                 struct held held = request_held(q);
-                out.stack = held.stack;
+                stack = held.stack;
                 model_make_room(q->room, owner, &q->range);
                 model_locked(owner, &held);
             }
             if (turn != TURN_GONE && owner_leave(owner, turn))
                 closing_finish_owner(q->room, owner);
         }
-    } else if (out.result < 0 && out.result != -ESRCH) {
-        return refused(q, d, owner, out.result);
+    } else if (result < 0 && result != -ESRCH) {
+        return refused(q, d, owner, result);
     }
-    if (out.result < 0)
-        return out.result;
-    trace(TRACE_GRANTED, q, d->file, OWNER_RECORD, out.stack, 0, 0);
+    if (result < 0)
+        return result;
+    trace(TRACE_GRANTED, q, d->file, OWNER_RECORD, stack, 0, 0);
     if (owner->shown) {
-        picture_tell_stack(out.stack);
+        picture_tell_stack(stack);
         if (wait)
-            finding_if_inverted(q, d->file, owner->shown, out.stack);
+            finding_if_inverted(q, d->file, owner->shown, stack);
     }
     if (own) /* repaired, a thread would wait here for itself */
         finding(wait && met.held.tid == owner_tid() ? EVENT_SELF_DEADLOCK : EVENT_SELF_LOCK,
                 ACTION_GRANTED, q, d->file, &met);
-    if (out.other_thread) {
-        wait_holds_changed(q->room, out.met.held.tid);
-        finding(EVENT_SHARED_DESCRIPTION, ACTION_GRANTED, q, d->file, &out.met);
+    if (other_thread) {
+        wait_holds_changed(q->room, other.held.tid);
+        finding(EVENT_SHARED_DESCRIPTION, ACTION_GRANTED, q, d->file, &other);
     }
     if (__builtin_expect(atomic_load_explicit(&d->gone, memory_order_relaxed), 0))
         finding_stale(q, d);

@@ -40,8 +40,8 @@ static size_t read_view(void) {
             char *entry = lists[list][i];
             size_t length = strcspn(entry, "=");
             if (length && (list == 3 || entry[length]))
-                differences[count++] =
-                    (struct view_difference){entry, length, list == 3 ? NULL : entry};
+                differences[count++] = (struct view_difference){
+                    .name = entry, .length = length, .entry = list == 3 ? NULL : entry};
         }
     return count;
 }

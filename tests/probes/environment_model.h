@@ -358,12 +358,14 @@ static inline const char *model_leave(struct model *model, int t, const char *sc
     return "ok";
 }
 
-/* Removes what is there and what the thread sees, until it sees nothing: contention that begins on the way may bring
- * back what was there before the other's writes. */
+/* Removes what is there or seen; and what comes to be seen by that, until nothing is: contention that begins on the way
+ * may bring back what was there before the other's writes. */
 static inline void model_clear(struct model *model, int t) {
-    bool again = true;
+    bool again = true, wanted[MODEL_NAMES];
     for (int name = 0; name < MODEL_NAMES; name++)
-        if (model->environ_value[name] != NULL)
+        wanted[name] = model->environ_value[name] != NULL || view(model, t, name) != NULL;
+    for (int name = 0; name < MODEL_NAMES; name++)
+        if (wanted[name])
             write_to(model, t, name, NULL);
     while (again) {
         again = false;

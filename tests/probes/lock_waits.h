@@ -17,24 +17,39 @@ static inline int is_timer(pid_t pid, long fd) {
     return strcmp(target, "anon_inode:[timerfd]") == 0;
 }
 
-/* Is the thread inside the system call that waits for a lock? Asks with calls that lock nothing, so
- * closing drops none of this process's locks. */
+/* What the kernel says about a thread. Asks with calls that lock nothing, so closing drops none of
+ * this process's locks. */
+static inline void read_about(pid_t pid, pid_t tid, const char *what, char *text, size_t size) {
+    char path[64];
+    ssize_t got = -1;
+    snprintf(path, sizeof path, "/proc/%ld/task/%ld/%s", (long)pid, (long)tid, what);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd != -1) {
+        got = read(fd, text, size - 1);
+        close(fd);
+    }
+    text[got > 0 ? got : 0] = '\0';
+}
+
+/* Is the thread inside the system call that waits for a lock, and waits for the lock? Each call that
+ * locks waits also while any process of the system reads /proc/locks. */
 static inline int is_waiting(pid_t pid, pid_t tid) {
-    char path[64], text[128];
+    char call[128], place[128];
     long number = -1;
     unsigned long first = 0, second = 0;
-    snprintf(path, sizeof path, "/proc/%ld/task/%ld/syscall", (long)pid, (long)tid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd == -1)
+    read_about(pid, tid, "syscall", call, sizeof call);
+    if (sscanf(call, "%ld %lx %lx", &number, &first, &second) < 1)
         return 0;
-    ssize_t got = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[got > 0 ? got : 0] = '\0';
-    if (sscanf(text, "%ld %lx %lx", &number, &first, &second) < 1)
+    if (number == SYS_read)
+        return is_timer(pid, (long)first);
+    if (number != SYS_flock &&
+        (number != SYS_fcntl || (second != F_SETLKW && second != F_OFD_SETLKW)))
         return 0;
-    return number == SYS_flock ||
-           (number == SYS_fcntl && (second == F_SETLKW || second == F_OFD_SETLKW)) ||
-           (number == SYS_read && is_timer(pid, (long)first));
+    /* The name of a function of the kernel; "0" for a thread that runs, or where it is not told. */
+    read_about(pid, tid, "wchan", place, sizeof place);
+    if (strcmp(place, "0") == 0)
+        read_about(pid, tid, "syscall", call, sizeof call);
+    return strncmp(call, "running", 7) != 0 && strncmp(place, "percpu_", 7) != 0;
 }
 
 static inline void await_waiting(pid_t pid, pid_t tid) {

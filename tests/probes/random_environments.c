@@ -50,6 +50,13 @@ static const char *pick_value(void) {
 
 /* ---- drawing a program ---- */
 
+static bool has_entered(const struct model_thread *thread, int scope) {
+    int depth = thread->depth;
+    while (depth > 0 && thread->entered[depth - 1] != scope)
+        depth--;
+    return depth > 0;
+}
+
 /* May the step be done at this point of a program? */
 static bool is_possible(const struct model *plan, const char *line) {
     struct words words;
@@ -65,15 +72,19 @@ static bool is_possible(const struct model *plan, const char *line) {
         return live_count(plan) > 1;
     if (strcmp(verb, "join") == 0)
         return other->is_joinable && !other->is_live;
-    if (strcmp(verb, "tryjoin") == 0)
+    if (strcmp(verb, "tryjoin") == 0 || strcmp(verb, "timedjoin") == 0)
         return other->is_joinable && other != thread;
     /* Within a scope of raceshim.h the child's `environ` keeps what is to be restored. */
     if (strcmp(verb, "fork-set") == 0)
         return thread->depth == 0 && !thread->started_inside;
-    if (strcmp(verb, "enter") == 0)
+    /* What was jumped out of is told by the frame that leaves, and the child has its own. */
+    if (strcmp(verb, "fork-leave") == 0)
+        return thread->depth > 0 && thread->entered[thread->depth - 1] == argument[0] - '0' &&
+               !thread->is_jumped[thread->depth - 1];
+    if (strcmp(verb, "enter") == 0 || strcmp(verb, "jump") == 0)
         return thread->depth < 4 && thread->depth == argument[0] - '0';
-    if (strcmp(verb, "leave") == 0)
-        return thread->depth == argument[0] - '0' + 1;
+    if (strcmp(verb, "leave") == 0 && argument[1] != '\0')
+        return other->is_live && other != thread && has_entered(other, argument[1] - '0');
     return true;
 }
 
@@ -89,24 +100,35 @@ static void draw_write(char *line, size_t size, char actor) {
 }
 
 static void draw_observation(char *line, size_t size, char actor) {
-    static const char *const verbs[] = {"get",    "get",  "get",       "get",       "get-secure",
-                                        "direct", "fork", "fork-exec", "vfork-exec"};
-    unsigned which = pick(90);
+    static const char *const cheap[] = {"get", "get", "get-secure", "get-in-handler", "direct"};
+    static const char *const dear[] = {"spawn",     "popen",      "system",
+                                       "fork-exec", "vfork-exec", "fork"};
+    unsigned which = pick(12);
     if (which == 0)
-        snprintf(line, size, "%c popen" ALL_NAMES, actor);
-    else if (which < 4)
-        snprintf(line, size, "%c spawn" ALL_NAMES, actor);
-    else if (which < 6)
+        snprintf(line, size, "%c %s" ALL_NAMES, actor, dear[pick(6)]);
+    else if (which == 1)
         snprintf(line, size, "%c fork-set %s %s", actor, pick_name(), pick_value());
+    else if (which == 2)
+        snprintf(line, size, "%c fork-leave %u" ALL_NAMES, actor, pick(4));
     else
-        snprintf(line, size, "%c %s" ALL_NAMES, actor,
-                 verbs[which < 9 ? 5 + which % 4 : which % 5]);
+        snprintf(line, size, "%c %s" ALL_NAMES, actor, cheap[pick(5)]);
+}
+
+/* Wrong ones, too: of another thread, or in the wrong order. */
+static void draw_scope(char *line, size_t size, char actor, char other) {
+    unsigned kind = pick(10);
+    if (kind < 4)
+        snprintf(line, size, "%c %s %u", actor, kind == 0 ? "jump" : "enter", pick(4));
+    else if (kind == 4)
+        snprintf(line, size, "%c leave %c%u", actor, other, pick(4));
+    else
+        snprintf(line, size, "%c leave %u", actor, pick(4));
 }
 
 /* A step that may not be possible. */
 static void draw_step(char *line, size_t size, int threads) {
     static const char *const starts[] = {"start", "start", "start-detached", "start-c11"};
-    static const char *const joins[] = {"join", "join", "tryjoin"};
+    static const char *const joins[] = {"join", "join", "join", "tryjoin", "timedjoin"};
     char actor = (char)('a' + pick((unsigned)threads));
     char other = (char)('a' + pick((unsigned)threads));
     unsigned kind = pick(100);
@@ -115,12 +137,10 @@ static void draw_step(char *line, size_t size, int threads) {
     else if (kind < 18)
         snprintf(line, size, "%c %s", actor, pick(2) ? "return" : "exit");
     else if (kind < 30)
-        snprintf(line, size, "%c %s %c", actor, joins[pick(3)], other);
-    else if (kind < 34)
-        snprintf(line, size, "%c enter %u", actor, pick(4));
-    else if (kind < 40)
-        snprintf(line, size, "%c leave %u", actor, pick(4));
-    else if (kind < 75)
+        snprintf(line, size, "%c %s %c", actor, joins[pick(5)], other);
+    else if (kind < 37)
+        draw_scope(line, size, actor, other);
+    else if (kind < 73)
         draw_write(line, size, actor);
     else
         draw_observation(line, size, actor);

@@ -241,7 +241,7 @@ static void tell_clobber(const char *action, const char *severity) {
     CHECK_STR(field("env-child", "X", "action"), action);
     CHECK_STR(field("env-child", "X", "severity"), severity);
     actor_do(&a, start_program, NULL);
-    CHECK_STR(field("env-child", "X", "count"), "1");
+    CHECK_STR(field("env-child", "X", "count"), "2");
     CHECK_STR(field("env-hidden", NULL, "kind"), "(no record)");
     end_both();
 }
@@ -254,7 +254,7 @@ static void tell_clobber_watched(void) {
     tell_clobber("none", "error");
 }
 
-TEST("R1: a thread's own variable that another one overwrote is told once for each new value") {
+TEST("R1: a thread's own variable that another one overwrote is told once for each new value, and for each program") {
     in_process(tell_clobber_scoped, ENV_SCOPED);
 }
 
