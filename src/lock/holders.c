@@ -628,11 +628,7 @@ pid_t holder_find_flock(uint64_t dev, uint64_t ino, enum range_type wanted) {
     pid_t taker = flock_taker(ino, wanted, &question.type);
     struct question place = place_of(&question, FDINFO_FLOCK);
     self();
-    enum holder_answer carries =
-        taker > 0 ? holder_ask_process(taker, dev, ino, &question.range,
-                                       (enum range_type)question.type, FDINFO_FLOCK)
-                  : HOLDER_NO;
-    if (carries == HOLDER_YES || (carries == HOLDER_CANNOT_TELL && !is_dead(taker)))
+    if (taker > 0 && !is_dead(taker))
         return taker;
     if (recall(&place, &answer) &&
         ask_for_itself(answer.pid, answer.fd, &question, FDINFO_FLOCK, EQUALS) == HOLDER_YES)
