@@ -174,7 +174,7 @@ counted() { cat "$SESSION"/*.jsonl | jq -s 'map(select(.kind == "self-lock").cou
   need_mounts
   # shellcheck disable=SC2016 # for the inner shell
   run unshare -m bash -c '
-    mount -t tmpfs -o size=16k none "$1" || exit 99
+    mount -t tmpfs -o size=48k none "$1" || exit 99
     chmod 700 "$1"
     env LD_PRELOAD="$2" RACESHIM="locks=repair env=off out=$1" "$3" 8 2 20
     status=$?
@@ -351,9 +351,27 @@ writes_nothing_to() {
   [ "$(count_events degraded)" = 1 ]
 }
 
-@test "R3: a program without findings leaves no file behind" {
+@test "R3: a program without findings leaves no record behind, one that never locks no file" {
   run shimmed "$PROBES/numbers_seen" facts
   [ "$status" = 0 ]
   grep -x kernel_held=OFDLCK facts
+  no_events
+  rm -f "$SESSION"/*
+  run shimmed true
   [ -z "$(ls -A "$SESSION")" ]
+}
+
+@test "R3: a session directory without room for the picture of its locks still takes records, or nothing" {
+  need_mounts
+  local size
+  for size in 4k 8k 12k 16k 24k; do
+    # shellcheck disable=SC2016 # for the inner shell
+    run unshare -m bash -c '
+      mount -t tmpfs -o size="$4" none "$1" || exit 99
+      chmod 700 "$1"
+      exec env LD_PRELOAD="$2" RACESHIM="locks=repair env=off out=$1" "$3" 8 2 20' \
+      bash "$SESSION" "$LIBRARY" "$PROBES/asks_in_parallel" "$size"
+    [ "$status" = 0 ]
+    [ "$output" = asked=321 ]
+  done
 }

@@ -169,7 +169,7 @@ sessions() { find "$WORK" -maxdepth 1 -name 'raceshim-*'; }
   [ "$stderr" = "" ]
   [[ $output == "Usage: shim-run"* ]]
   local option
-  for option in watch locks env rules out fail-on exit-code lock-timeout wait-warn report quiet show-values no-follow; do
+  for option in watch locks env rules out fail-on exit-code lock-timeout wait-warn report quiet show-values no-follow trace; do
     [[ $output == *"--$option"* ]]
   done
   run "$SHIM_RUN" --version

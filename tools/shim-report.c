@@ -6,6 +6,7 @@
 #include "config.h"
 #include "report/baseline.h"
 #include "report/formats.h"
+#include "report/live.h"
 #include "report/progress.h"
 #include "report/record.h"
 #include "report/suppress.h"
@@ -309,6 +310,8 @@ static void explain_selection(const struct selection *selection) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--live") == 0)
+        return live_main(argv + 2);
     setlocale(LC_CTYPE, "");
     struct options options = read_options(argc, argv);
     /* It comes at the end of every run: nobody waits for downloads then. */

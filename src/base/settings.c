@@ -21,6 +21,7 @@ void settings_default(struct settings *settings) {
     settings->env_mode = ENV_SCOPED;
     settings->show_values = false;
     settings->follow = true;
+    settings->trace = false;
     settings->wait_warn_ns = WAIT_WARN_DEFAULT;
     settings->lock_timeout_ns = 0;
     if (settings->out[0] != '\0')
@@ -71,6 +72,8 @@ static const char *apply_flag(struct settings *settings, struct word name) {
         settings->show_values = true;
     else if (text_is(name.at, name.length, "no-follow"))
         settings->follow = false;
+    else if (text_is(name.at, name.length, "trace"))
+        settings->trace = true;
     else
         return "there is no such setting without a value";
     return NULL;
@@ -149,5 +152,7 @@ ssize_t settings_text(const struct settings *settings, char *buffer, size_t size
         text_add(&text, " show-values");
     if (!settings->follow)
         text_add(&text, " no-follow");
+    if (settings->trace)
+        text_add(&text, " trace");
     return text.cut ? -1 : (ssize_t)text.length;
 }

@@ -1,7 +1,7 @@
 /* The library's settings: the words of the variable RACESHIM.
  *
  *     locks=repair|watch|off   env=scoped|private|watch|off   out=DIR   rules=FILE
- *     wait-warn=SECONDS   lock-timeout=SECONDS   show-values   no-follow
+ *     wait-warn=SECONDS   lock-timeout=SECONDS   show-values   no-follow   trace
  *
  * Words are separated by blanks; %XX in a value is the byte XX (a blank is %20, a percent sign
  * %25). Of a word given twice the last counts. Pure and async-signal-safe.
@@ -24,6 +24,7 @@ struct settings {
     uint8_t env_mode;  /* enum env_mode */
     bool show_values;
     bool follow;
+    bool trace;              /* keep every lock operation */
     int64_t wait_warn_ns;    /* 0: never */
     int64_t lock_timeout_ns; /* 0: never */
     char out[SETTINGS_PATH_MAX];

@@ -9,6 +9,7 @@
 #include "hooks/hook.h"
 #include "hooks/search.h"
 #include "lock/handover.h"
+#include "start/not_covered.h"
 
 #include <limits.h>
 #include <string.h>
@@ -52,18 +53,32 @@ static bool can_read_all(char *const envp[]) {
 
 /* ---- Making ---- */
 
-static int run_handing_over(const struct making *m, char *array[]) {
+static int place_of(const struct start *s) {
+    return s->is_searched ? PROGRAM_SEARCH : s->replaces ? s->dir : AT_FDCWD;
+}
+
+static int run_with_locks(const struct making *m, char *array[]) {
     const struct start *s = m->start;
     struct handover handover;
     if (!s->replaces || !handover_needed())
         return m->run(s, array);
-    handover_begin(&handover, s->is_searched ? HANDOVER_SEARCH : s->dir, s->file, s->flags, s->path,
-                   array, m->caller);
+    handover_begin(&handover, place_of(s), s->file, s->flags, s->path, array, m->caller);
     int result = m->run(s, array);
     int error = errno;
     handover_undo(&handover);
     errno = error;
     return result;
+}
+
+/* The array is ours, and so is what is left out of it. */
+static int run_handing_over(const struct making *m, char *array[]) {
+    const struct start *s = m->start;
+    if (!start_is_refused(place_of(s), s->file, s->flags, s->path, array))
+        return run_with_locks(m, array);
+    struct start_sizes sizes = start_sizes(array);
+    char preload[sizes.bytes];
+    start_without_library(array, array, preload, sizes.bytes);
+    return run_with_locks(m, array);
 }
 
 static int put_back_and_run(const struct making *m, char *array[], size_t count) {

@@ -3,6 +3,7 @@
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/owner_lock.h"
+#include "lock/trace.h"
 #include "lock/wait.h"
 #include "report/log.h"
 
@@ -161,8 +162,10 @@ static int32_t release_owner(struct room *room, struct owner *owner) {
         if (owner->class == OWNER_RECORD)
             atomic_fetch_sub(&owner->file->held, 1);
     }
+    trace_closed(owner);
     if (owner->published)
         holder_withdraw(owner->published);
+    picture_give(owner->shown);
     if (alone)
         finish_owner(room, owner);
     return taker == owner_tid() ? 0 : taker;

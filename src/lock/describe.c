@@ -8,6 +8,8 @@
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/owner_lock.h"
+#include "lock/picture.h"
+#include "lock/trace.h"
 
 #include <errno.h>
 #include <linux/kcmp.h>
@@ -400,6 +402,13 @@ static void share_access(struct owner *owner, struct description *d, int fd) {
     signals_release(&saved);
 }
 
+static void show(struct owner *owner, int fd) {
+    if (!owner || owner->shown)
+        return;
+    owner->shown = picture_take(owner->file->dev, owner->file->ino, owner->class);
+    trace_file(fd, owner->file->dev, owner->file->ino);
+}
+
 static struct owner *make_owner(struct room *room, struct description *d, int fd, bool repair,
                                 bool shared, const struct caller *caller) {
     int hidden = -1, lost = -1;
@@ -422,6 +431,7 @@ static struct owner *make_owner(struct room *room, struct description *d, int fd
         hidden_close(lost);
     if (owner && owner->hidden >= 0 && !owner->published)
         owner->published = holder_publish(d->file->dev, d->file->ino, owner->hidden);
+    show(owner, fd);
     signals_release(&saved);
     if (why)
         finding_degraded(fd, d->file, why, caller);
@@ -454,6 +464,7 @@ struct owner *describe_native_owner(struct room *room, struct description *d, in
         return owner;
     signals_hold(&saved);
     owner = install(room, d, fd, class, -1, false, &lost);
+    show(owner, fd);
     signals_release(&saved);
     return owner;
 }

@@ -3,6 +3,7 @@
 #include "base/scratch.h"
 #include "base/text.h"
 #include "lock/closing.h"
+#include "lock/holders.h"
 #include "lock/model.h"
 #include "lock/owner_lock.h"
 #include "report/log.h"
@@ -146,6 +147,9 @@ struct draft {
     struct event_party here, there;
     struct event_party edges[WAIT_CYCLE_MAX];
     struct met met;
+    struct picture_holder holder;
+    char other_path[SETTINGS_PATH_MAX];
+    char detail[2 * SETTINGS_PATH_MAX];
     char path[SETTINGS_PATH_MAX];
 };
 
@@ -241,6 +245,33 @@ void finding_stale(const struct request *q, struct description *d) {
         draft_end(draft);
 }
 
+struct picture_request finding_picture_request(const struct request *q, const struct file *file) {
+    return (struct picture_request){.dev = file->dev,
+                                    .ino = file->ino,
+                                    .range = q->range,
+                                    .type = q->type,
+                                    .lock_class = class_of(q),
+                                    .fd = q->fd,
+                                    .tid = owner_tid()};
+}
+
+static void fill_holder(struct draft *draft, const struct request *q, const struct file *file,
+                        pid_t pid) {
+    struct picture_request request = finding_picture_request(q, file);
+    request.taker = request.lock_class == OWNER_FLOCK ? holder_flock_taker(file->ino, q->type) : 0;
+    struct picture_holder *holder = &draft->holder;
+    if (!picture_find_holder(&request, pid, holder) && pid <= 0)
+        return;
+    draft->there = (struct event_party){.pid = holder->pid,
+                                        .tid = holder->tid,
+                                        .ns_pid = holder->ns_pid,
+                                        .fd = holder->fd,
+                                        .since = time_of(holder->since_ns),
+                                        .command = holder->command[0] ? holder->command : NULL,
+                                        .frames = holder->stack[0] ? holder->stack : NULL};
+    draft->event.there = &draft->there;
+}
+
 static struct draft *draft_about_process(enum event_kind kind, enum event_action action,
                                          const struct request *q, struct file *file, int pid,
                                          int64_t since_ns, const char *detail) {
@@ -251,9 +282,8 @@ static struct draft *draft_about_process(enum event_kind kind, enum event_action
     draft->event.detail = detail;
     if (find_conflict(q->room, file, q->owner, class_of(q), &q->range, q->type, &draft->met)) {
         fill_there(draft, &draft->met);
-    } else if (pid > 0) {
-        draft->there = (struct event_party){.pid = pid, .fd = -1};
-        draft->event.there = &draft->there;
+    } else {
+        fill_holder(draft, q, file, pid);
     }
     return draft;
 }
@@ -274,6 +304,81 @@ void finding_wait_begins(const struct request *q, struct file *file, int pid, in
         return;
     log_provisional(&draft->event, place);
     scratch_end(draft, sizeof *draft);
+}
+
+void finding_ancestor(const struct request *q, struct file *file, int pid, int64_t since_ns,
+                      const char *detail, struct log_place *provisional) {
+    struct draft *draft =
+        draft_about_process(EVENT_ANCESTOR_WAIT, ACTION_WAITED, q, file, pid, since_ns, detail);
+    if (!draft)
+        return;
+    if (provisional)
+        log_provisional(&draft->event, provisional);
+    else
+        log_event(&draft->event);
+    scratch_end(draft, sizeof *draft);
+}
+
+void finding_if_leaked(const struct request *q, struct file *file, int pid) {
+    char detail[256];
+    struct text text;
+    struct draft *draft =
+        draft_about_process(EVENT_LEAKED_LOCK, ACTION_WAITED, q, file, pid, 0, NULL);
+    if (!draft)
+        return;
+    clock_gettime(CLOCK_REALTIME, &draft->here.since);
+    if (draft->holder.leaked) {
+        enum fdinfo_class lock_class = class_of(q) == OWNER_FLOCK ? FDINFO_FLOCK : FDINFO_OFD;
+        draft->there.fd =
+            holder_descriptor_of(pid, file->dev, file->ino, &q->range, RANGE_WRITE, lock_class);
+        text_begin(&text, detail, sizeof detail);
+        text_add(&text, "process ");
+        text_add_decimal(&text, (uint64_t)draft->holder.taker);
+        text_add(&text,
+                 " took the lock and has ended; the program that has it now was started with "
+                 "the descriptor, which is not close-on-exec");
+        draft->event.detail = detail;
+        log_event(&draft->event);
+    }
+    scratch_end(draft, sizeof *draft);
+}
+
+static void say_inverted(struct draft *draft, const struct picture_inversion *inversion) {
+    char link[32];
+    struct text text;
+    finding_link(link, sizeof link, inversion->held_fd);
+    ssize_t length =
+        sys_readlinkat(AT_FDCWD, link, draft->other_path, sizeof draft->other_path - 1);
+    text_begin(&text, draft->detail, sizeof draft->detail);
+    text_add(&text, "locked here while ");
+    text_add(&text, length > 0 ? draft->other_path : "another file");
+    text_add(&text, " was locked, and there the other way round: two that do so at the same time "
+                    "wait for each other for ever");
+    draft->event.detail = draft->detail;
+    picture_describe_order(inversion->other, &draft->holder);
+    draft->there =
+        (struct event_party){.pid = draft->holder.pid,
+                             .tid = draft->holder.tid,
+                             .fd = -1,
+                             .command = draft->holder.command,
+                             .frames = draft->holder.stack[0] ? draft->holder.stack : NULL};
+    draft->event.there = &draft->there;
+}
+
+void finding_if_inverted(const struct request *q, const struct file *file,
+                         struct picture_hold *hold, stack_id stack) {
+    struct picture_request request = finding_picture_request(q, file);
+    request.stack = stack;
+    if (atomic_load_explicit(&picture_hold_count, memory_order_relaxed) < 2)
+        return;
+    struct picture_inversion inversion;
+    if (!picture_note_order(hold, &request, &inversion))
+        return;
+    struct draft *draft = draft_begin(EVENT_DEADLOCK, ACTION_NONE, q, file, q->fd);
+    if (!draft)
+        return;
+    say_inverted(draft, &inversion);
+    draft_end(draft);
 }
 
 static struct event_party party_of(const struct wait_party *party) {

@@ -7,6 +7,7 @@
 #define RACESHIM_LOCK_FINDINGS_H
 
 #include "lock/describe.h"
+#include "lock/picture.h"
 #include "lock/range.h"
 #include "lock/waiters.h"
 #include "report/event.h"
@@ -55,7 +56,8 @@ void finding(enum event_kind kind, enum event_action action, const struct reques
  * description; files that never had one (memfd_create, O_TMPFILE) are not meant. */
 void finding_stale(const struct request *request, struct description *description);
 
-/* The other side is another process, of which only the pid is known (0: not even that). */
+/* The other side is another process; its pid if it is known, else 0. What the session's picture
+ * knows of it is added. */
 void finding_about_process(enum event_kind kind, enum event_action action,
                            const struct request *request, struct file *file, int pid,
                            int64_t since_ns, const char *detail);
@@ -64,9 +66,27 @@ void finding_about_process(enum event_kind kind, enum event_action action,
 void finding_wait_begins(const struct request *request, struct file *file, int pid,
                          int64_t since_ns, struct log_place *place);
 
+/* The holder is an ancestor of this process. provisional: it will have been so if the process ends
+ * in the wait; NULL: it is so. */
+void finding_ancestor(const struct request *request, struct file *file, int pid, int64_t since_ns,
+                      const char *detail, struct log_place *provisional);
+
+/* The holder's program inherited the descriptor that carries the lock, and who took the lock has
+ * ended. Nothing is said if that is not so. */
+void finding_if_leaked(const struct request *request, struct file *file, int pid);
+
+/* A blocking request was granted: was this lock, in the session, taken before one that this thread
+ * holds now, when here it comes after it? Two that do so at the same time wait for each other. */
+void finding_if_inverted(const struct request *request, const struct file *file,
+                         struct picture_hold *hold, stack_id stack);
+
 /* A cycle of waits, with every edge. One of a single thread is a self-deadlock. */
 void finding_deadlock(const struct request *request, struct file *file,
                       const struct wait_cycle *cycle, enum event_action action);
+
+/* What the request asks for, in the picture's terms. */
+struct picture_request finding_picture_request(const struct request *request,
+                                               const struct file *file);
 
 /* Do the rules say that this program hands locks from thread to thread? */
 bool finding_program_hands_over(void);

@@ -3,11 +3,11 @@
 #include "base/owner.h"
 #include "base/text.h"
 #include "lock/closing.h"
-#include "lock/enterable.h"
 #include "lock/findings.h"
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/model.h"
+#include "lock/picture.h"
 
 #include <errno.h>
 #include <string.h>
@@ -246,7 +246,7 @@ void handover_begin(struct handover *h, int dir, const char *path, int flags, co
     head.owners = for_each_holder(h->room, write_one, &buffer);
     head.bytes = buffer.used;
     memcpy(buffer.bytes, &head, sizeof head);
-    bool enters = head.owners == 0 || enterable(dir, path, flags, search, envp);
+    bool enters = head.owners == 0 || program_enterable(dir, path, flags, search, envp);
     if (head.owners != 0 && enters && (h->memory = sealed_file(&buffer)) >= 0) {
         hidden_begin();
         set_close_on_exec(&buffer, 0);
@@ -385,6 +385,7 @@ static void adopt_one(struct room *room, const struct record *r, const int64_t *
     short_lock_give(&room->tables, &saved);
     if (owner) {
         owner->published = holder_publish(r->dev, r->ino, r->hidden);
+        owner->shown = picture_take(r->dev, r->ino, OWNER_RECORD);
         adopt_ranges(room, owner, r, ranges);
     }
 }

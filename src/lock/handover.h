@@ -13,11 +13,12 @@
 #define RACESHIM_LOCK_HANDOVER_H
 
 #include "lock/describe.h"
+#include "start/program.h"
 
 #include <stddef.h>
 
 #define HANDOVER_VARIABLE "RACESHIM_HANDOVER"
-#define HANDOVER_SEARCH (-200) /* for dir: the path is looked up in PATH */
+#define HANDOVER_SEARCH PROGRAM_SEARCH
 
 struct handover {
     struct room *room;

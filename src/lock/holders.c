@@ -60,6 +60,11 @@ uint32_t holder_namespace(void) {
     return atomic_load(&self_namespace);
 }
 
+bool holder_proc_is_ours(void) {
+    self();
+    return atomic_load(&proc_is_ours);
+}
+
 pid_t holder_self_in_proc(void) {
     pid_t pid = self();
     return atomic_load(&proc_is_ours) ? pid : 0;
@@ -515,42 +520,65 @@ static pid_t search_all(struct search *search) {
     return -1;
 }
 
-static pid_t find_in_proc(const struct question *question) {
+/* Where an answer is remembered: answers about flock are no answers about records. */
+#define ABOUT_FLOCK (UINT64_C(1) << 32)
+static struct question place_of(const struct question *question, enum fdinfo_class lock_class) {
+    struct question place = *question;
+    place.type |= lock_class == FDINFO_FLOCK ? ABOUT_FLOCK : 0;
+    return place;
+}
+
+static pid_t find_in_proc(const struct question *question, enum fdinfo_class lock_class) {
+    struct question place = place_of(question, lock_class);
     if (!atomic_load(&proc_is_ours))
         return -1;
     struct search *search = scratch_begin(sizeof *search);
     if (search == NULL)
         return -1;
     search->question = question;
-    search->lock_class = FDINFO_OFD;
+    search->lock_class = lock_class;
     search->match = EQUALS;
     hidden_begin();
     pid_t pid = search_all(search);
     hidden_end();
     if (pid > 0) {
         struct answer answer = {.pid = pid, .fd = search->fd};
-        remember(question, &answer);
+        remember(&place, &answer);
     }
     scratch_end(search, sizeof *search);
     return pid > 0 ? pid : -1;
+}
+
+static enum holder_answer look_through(pid_t pid, const struct question *question,
+                                       enum fdinfo_class lock_class, int *fd) {
+    self();
+    struct search *search = atomic_load(&proc_is_ours) ? scratch_begin(sizeof *search) : NULL;
+    if (search == NULL)
+        return HOLDER_CANNOT_TELL;
+    search->question = question;
+    search->lock_class = lock_class;
+    search->match = OVERLAPS;
+    hidden_begin();
+    bool found = search_process(search, pid);
+    hidden_end();
+    *fd = search->fd;
+    scratch_end(search, sizeof *search);
+    return found ? HOLDER_YES : HOLDER_NO;
 }
 
 enum holder_answer holder_ask_process(pid_t pid, uint64_t dev, uint64_t ino,
                                       const struct byte_range *range, enum range_type type,
                                       enum fdinfo_class lock_class) {
     struct question question = {dev, ino, *range, type};
-    self();
-    struct search *search = atomic_load(&proc_is_ours) ? scratch_begin(sizeof *search) : NULL;
-    if (search == NULL)
-        return HOLDER_CANNOT_TELL;
-    search->question = &question;
-    search->lock_class = lock_class;
-    search->match = OVERLAPS;
-    hidden_begin();
-    bool found = search_process(search, pid);
-    hidden_end();
-    scratch_end(search, sizeof *search);
-    return found ? HOLDER_YES : HOLDER_NO;
+    int fd;
+    return look_through(pid, &question, lock_class, &fd);
+}
+
+int holder_descriptor_of(pid_t pid, uint64_t dev, uint64_t ino, const struct byte_range *range,
+                         enum range_type type, enum fdinfo_class lock_class) {
+    struct question question = {dev, ino, *range, type};
+    int fd;
+    return look_through(pid, &question, lock_class, &fd) == HOLDER_YES ? fd : -1;
 }
 
 pid_t holder_find(uint64_t dev, uint64_t ino, const struct byte_range *range,
@@ -565,5 +593,46 @@ pid_t holder_find(uint64_t dev, uint64_t ino, const struct byte_range *range,
         ask_for_itself(answer.pid, answer.fd, &question, FDINFO_OFD, EQUALS) == HOLDER_YES)
         return answer.pid;
     pid_t pid = find_published(&question);
-    return pid > 0 ? pid : find_in_proc(&question);
+    return pid > 0 ? pid : find_in_proc(&question, FDINFO_OFD);
+}
+
+/* The type of the flock lock on the file which keeps out one of the wanted type, and who took it, as
+ * the kernel lists it; in another pid namespace it lists none. */
+static pid_t flock_taker(uint64_t ino, enum range_type wanted, uint64_t *type) {
+    char chunk[1024];
+    struct fdinfo_parser parser = {0};
+    struct fdinfo_lock lock;
+    pid_t taker = 0;
+    int fd = sys_openat(AT_FDCWD, "/proc/locks", O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    for (ssize_t got; taker == 0 && (got = sys_read(fd, chunk, sizeof chunk)) > 0;)
+        for (const char *at = chunk; fdinfo_next(&parser, &at, chunk + got, &lock);)
+            if (taker == 0 && lock.lock_class == FDINFO_FLOCK && !lock.waiting &&
+                lock.inode == ino && (lock.type == RANGE_WRITE || wanted == RANGE_WRITE)) {
+                taker = lock.pid;
+                *type = lock.type;
+            }
+    sys_close(fd);
+    return taker > 0 ? taker : 0;
+}
+
+pid_t holder_flock_taker(uint64_t ino, enum range_type wanted) {
+    uint64_t type;
+    return flock_taker(ino, wanted, &type);
+}
+
+pid_t holder_find_flock(uint64_t dev, uint64_t ino, enum range_type wanted) {
+    struct question question = {dev, ino, {0, RANGE_MAX}, RANGE_WRITE};
+    struct answer answer;
+    pid_t taker = flock_taker(ino, wanted, &question.type);
+    struct question place = place_of(&question, FDINFO_FLOCK);
+    self();
+    if (taker > 0 && !is_dead(taker))
+        return taker;
+    if (recall(&place, &answer) &&
+        ask_for_itself(answer.pid, answer.fd, &question, FDINFO_FLOCK, EQUALS) == HOLDER_YES)
+        return answer.pid;
+    pid_t found = find_in_proc(&question, FDINFO_FLOCK);
+    return found > 0 ? found : taker;
 }

@@ -86,6 +86,14 @@ void holder_withdraw(struct holder_entry *entry);
 #define HOLDER_SEARCH_MAX 65536
 pid_t holder_find(uint64_t dev, uint64_t ino, const struct byte_range *range, enum range_type type);
 
+/* Which process has the descriptor that carries a flock lock which keeps out one of this type? The
+ * kernel names who took it; where that one has ended, whoever has it now, ancestors first. One that
+ * lives and has passed the descriptor on counts as the holder. 0: not found. */
+pid_t holder_find_flock(uint64_t dev, uint64_t ino, enum range_type wanted);
+
+/* Who took it, dead or alive; 0: not known, or dead and in a pid namespace that is not the first. */
+pid_t holder_flock_taker(uint64_t ino, enum range_type wanted);
+
 /* Asks the kernel whether this descriptor of that process carries a lock of the class (enum
  * fdinfo_class) and type which overlaps the range. */
 enum holder_answer { HOLDER_NO, HOLDER_YES, HOLDER_CANNOT_TELL };
@@ -97,9 +105,15 @@ enum holder_answer holder_ask_process(pid_t pid, uint64_t dev, uint64_t ino,
                                       const struct byte_range *range, enum range_type type,
                                       enum fdinfo_class lock_class);
 
+/* The same, saying which descriptor it is; -1: none, or it cannot be told. */
+int holder_descriptor_of(pid_t pid, uint64_t dev, uint64_t ino, const struct byte_range *range,
+                         enum range_type type, enum fdinfo_class lock_class);
+
 /* The pid namespace of this process, as a number; 0 if it cannot be told. */
 uint32_t holder_namespace(void);
 
+/* Does /proc count processes as getpid does? */
+bool holder_proc_is_ours(void);
 /* This process's number in /proc; 0 if /proc counts processes in another way. */
 pid_t holder_self_in_proc(void);
 

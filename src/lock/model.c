@@ -3,6 +3,7 @@
 #include "base/scratch.h"
 #include "base/text.h"
 #include "lock/fdinfo.h"
+#include "lock/picture.h"
 
 static bool grow(struct room *room, struct owner *owner, uint32_t wanted) {
     uint32_t old_capacity = owner->ranges.capacity;
@@ -24,6 +25,7 @@ void model_make_room_slow(struct room *room, struct owner *owner, const struct b
 static void publish(struct owner *owner) {
     if (owner->published)
         holder_update(owner->published, &owner->ranges, owner_is_unsure(owner));
+    picture_update(owner->shown, &owner->ranges);
 }
 
 static void count_holders(struct owner *owner, uint32_t before) {

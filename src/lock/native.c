@@ -7,6 +7,8 @@
 #include "lock/closing.h"
 #include "lock/findings.h"
 #include "lock/model.h"
+#include "lock/picture.h"
+#include "lock/trace.h"
 #include "lock/wait.h"
 
 #include <errno.h>
@@ -27,6 +29,7 @@ static void keep_account(const struct native *n) {
     const struct request *q = &n->request;
     struct met met;
     bool shared = false;
+    stack_id stack = 0;
     enum turn turn = owner_enter(n->owner);
     if (turn == TURN_GONE)
         return;
@@ -42,11 +45,19 @@ static void keep_account(const struct native *n) {
             model_unlocked(n->owner, &q->range);
         } else {
             struct held held = request_held(q);
+            stack = held.stack;
             model_locked(n->owner, &held);
         }
     }
     if (owner_leave(n->owner, turn))
         closing_finish_owner(q->room, n->owner);
+    trace(n->unlock ? TRACE_UNLOCKED : TRACE_GRANTED, q, n->description->file, n->owner->class,
+          stack, 0, 0);
+    if (stack != 0 && n->owner->shown) {
+        picture_tell_stack(stack);
+        if (n->wait)
+            finding_if_inverted(q, n->description->file, n->owner->shown, stack);
+    }
     if (!n->unlock && atomic_load(&n->description->gone))
         finding_stale(q, n->description);
     if (shared)
@@ -66,6 +77,7 @@ static int finish(struct native *n, int result) {
         result = wait_for_lock(&w);
     } else if (result == -EAGAIN) {
         report_conflict(n);
+        trace(TRACE_REFUSED, &n->request, n->description->file, n->owner->class, 0, result, 0);
     }
     if (result == 0)
         keep_account(n);

@@ -5,6 +5,8 @@
 #include "lock/findings.h"
 #include "lock/holders.h"
 #include "lock/model.h"
+#include "lock/picture.h"
+#include "lock/trace.h"
 #include "lock/wait.h"
 #include "report/stack.h"
 
@@ -74,9 +76,9 @@ static bool note_other_thread(const struct request *q, const struct owner *owner
 }
 
 /* One try that does not wait, and the account of it. -ESRCH: the owner is gone, look again.
- * *other_thread: `met` was another thread's. */
+ * *other_thread: `met` was another thread's; *stack: of the lock that was granted. */
 static int try_lock(const struct request *q, struct owner *owner, bool *other_thread,
-                    struct met *met) {
+                    struct met *met, stack_id *stack) {
     struct flock lock = kernel_lock(q->type == RANGE_WRITE ? F_WRLCK : F_RDLCK, &q->range);
     enum turn turn = owner_enter(owner);
     if (turn == TURN_GONE)
@@ -86,6 +88,7 @@ static int try_lock(const struct request *q, struct owner *owner, bool *other_th
     int result = ask(q, owner, F_SETLK, &lock);
     if (result == 0 && turn == TURN_ALONE) {
         struct held held = request_held(q);
+        *stack = held.stack;
         *other_thread = note_other_thread(q, owner, met);
         model_locked(owner, &held);
     }
@@ -133,15 +136,17 @@ static int refused(const struct request *q, struct description *d, struct owner 
     }
     if ((error == -EAGAIN || error == -EACCES) && met_own_lock(q, d, owner, &met))
         finding(EVENT_SELF_LOCK, ACTION_DENIED, q, d->file, &met);
+    trace(TRACE_REFUSED, q, d->file, OWNER_RECORD, 0, error, 0);
     return error;
 }
 
 static int set_lock(struct request *q, struct description *d, struct owner *owner, bool wait) {
     struct met met, other;
     bool other_thread = false;
+    stack_id stack = 0;
     bool watched = owner->hidden < 0;
     bool own = watched && met_own_lock(q, d, owner, &met);
-    int result = try_lock(q, owner, &other_thread, &other);
+    int result = try_lock(q, owner, &other_thread, &other, &stack);
     bool waited = result == -EAGAIN && wait;
     if (waited) {
         struct waiting w = {q, d, owner, watched ? WAIT_POSIX : WAIT_HIDDEN};
@@ -150,6 +155,7 @@ static int set_lock(struct request *q, struct description *d, struct owner *owne
             enum turn turn = owner_enter(owner);
             if (turn == TURN_ALONE) {
                 struct held held = request_held(q);
+                stack = held.stack;
                 model_make_room(q->room, owner, &q->range);
                 model_locked(owner, &held);
             }
@@ -161,6 +167,12 @@ static int set_lock(struct request *q, struct description *d, struct owner *owne
     }
     if (result < 0)
         return result;
+    trace(TRACE_GRANTED, q, d->file, OWNER_RECORD, stack, 0, 0);
+    if (owner->shown) {
+        picture_tell_stack(stack);
+        if (wait)
+            finding_if_inverted(q, d->file, owner->shown, stack);
+    }
     if (own) /* repaired, a thread would wait here for itself */
         finding(wait && met.held.tid == owner_tid() ? EVENT_SELF_DEADLOCK : EVENT_SELF_LOCK,
                 ACTION_GRANTED, q, d->file, &met);
@@ -214,6 +226,7 @@ static int unlock(struct request *q, struct description *d, struct owner *owner)
     if (owner_leave(owner, turn))
         closing_finish_owner(q->room, owner);
     describe_seen(q->room, q->fd);
+    trace(TRACE_UNLOCKED, q, file, OWNER_RECORD, 0, result, 0);
     if (__builtin_expect(taker != 0, 0))
         wait_holds_changed(q->room, taker);
     if (result == 0 && foreign) {

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "lock/hidden.h"
 #include "lock/holders.h"
+#include "lock/picture.h"
+#include "lock/trace.h"
 #include "lock/waiters.h"
 #include "report/log.h"
 
@@ -122,6 +124,8 @@ EVERY_PROCESS void room_after_fork_child(bool shares_files) {
         atomic_store(&room_foreign, true);
     if (used) {
         holders_after_fork();
+        trace_after_fork();
+        picture_after_fork();
         waiters_after_fork();
     }
     log_after_fork();

@@ -55,6 +55,7 @@ struct owner {
     uint32_t descriptions; /* guarded by tables */
     struct file *file;
     struct holder_entry *published; /* what other processes see of it; NULL if nothing */
+    struct picture_hold *shown;     /* what the session sees of it; NULL if nothing */
     struct range_set ranges;        /* guarded by state */
     struct owner *next_in_file;     /* guarded by tables */
 };

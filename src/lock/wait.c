@@ -2,10 +2,13 @@
 
 #include "base/real.h"
 #include "base/scratch.h"
+#include "lock/ancestor.h"
 #include "lock/closing.h"
 #include "lock/fdinfo.h"
 #include "lock/hidden.h"
 #include "lock/holders.h"
+#include "lock/picture.h"
+#include "lock/trace.h"
 #include "lock/waiters.h"
 #include "report/stack.h"
 
@@ -127,7 +130,9 @@ static bool hold_at(void *context, uint32_t index, struct wait_hold *hold) {
 struct wait_in_kernel {
     const struct waiting *waiting;
     struct wait_ticket ticket;
-    struct log_place record;      /* of a wait that has not ended */
+    /* Of a wait that has not ended: that it is long, and that it is for an ancestor. */
+    struct log_place record, ancestor_record;
+    struct picture_wait *shown;
     struct wait_in_kernel *outer; /* a wait of this thread that a handler interrupted */
 };
 
@@ -141,6 +146,9 @@ static void leave_wait(void *argument) {
     wait_here = w->outer;
     wait_withdraw(&w->ticket);
     log_take_back(&w->record);
+    log_take_back(&w->ancestor_record);
+    picture_end_wait(w->shown);
+    w->shown = NULL;
     atomic_fetch_sub(&room->waiting, 1);
     if (owner_leave(w->waiting->owner, TURN_GUEST))
         closing_finish_owner(room, w->waiting->owner);
@@ -239,30 +247,12 @@ static int wait_until_timeout(const struct waiting *w, int64_t started) {
 
 /* ---- Who holds it, and what is said about it ---- */
 
-/* flock leaves its taker's number in /proc/locks. */
-static pid_t flock_holder(const struct request *q, const struct file *file) {
-    char chunk[1024];
-    struct fdinfo_parser parser = {0};
-    struct fdinfo_lock lock;
-    pid_t holder = 0;
-    int fd = sys_openat(AT_FDCWD, "/proc/locks", O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return 0;
-    for (ssize_t got; holder == 0 && (got = sys_read(fd, chunk, sizeof chunk)) > 0;)
-        for (const char *at = chunk; fdinfo_next(&parser, &at, chunk + got, &lock);)
-            if (holder == 0 && lock.lock_class == FDINFO_FLOCK && !lock.waiting &&
-                lock.inode == file->ino && (lock.type == RANGE_WRITE || q->type == RANGE_WRITE))
-                holder = lock.pid;
-    sys_close(fd);
-    return holder > 0 ? holder : 0;
-}
-
 static pid_t holder_of(const struct waiting *w) {
     struct flock lock = lock_of(w->request);
     struct file *file = w->description->file;
     struct byte_range range;
     if (w->kind == WAIT_FLOCK_CALL)
-        return flock_holder(w->request, file);
+        return holder_find_flock(file->dev, file->ino, w->request->type);
     int fd = w->kind == WAIT_HIDDEN ? w->owner->hidden : w->request->fd;
     int cmd = w->kind == WAIT_POSIX ? F_GETLK : F_OFD_GETLK;
     if (sys_fcntl(fd, cmd, (long)&lock) < 0 || lock.l_type == F_UNLCK)
@@ -296,18 +286,49 @@ static void report_stale(const struct waiting *w) {
     finding_stale(w->request, w->description);
 }
 
-static void report_end(const struct waiting *w, int result, int64_t began, pid_t holder) {
+/* What is known of the holder, and since when it is waited for. */
+struct wait_end {
+    pid_t holder;
+    enum ancestry ancestry; /* when the wait began */
+    int64_t began;
+};
+
+static enum ancestry ancestry_now(pid_t holder) {
+    if (!holder_proc_is_ours())
+        return ANCESTRY_NONE;
+    return ancestry_of((pid_t)sys_call3(SYS_getppid, 0, 0, 0), holder);
+}
+
+static void report_ancestor(const struct waiting *w, const struct wait_end *end, int64_t since,
+                            enum ancestry ancestry, struct log_place *provisional) {
+    finding_ancestor(
+        w->request, w->description->file, end->holder, since,
+        ancestry == ANCESTRY_HANGS
+            ? "the holder is an ancestor of the process that waits, and waits for it to "
+              "end in turn: neither ever will"
+            : "the holder is an ancestor of the process that waits; if it waits for it "
+              "in turn, neither will ever end",
+        provisional);
+}
+
+static void report_end(const struct waiting *w, int result, const struct wait_end *end) {
     struct file *file = w->description->file;
-    int64_t lasted = now(CLOCK_MONOTONIC) - began;
+    int64_t lasted = now(CLOCK_MONOTONIC) - end->began;
     int64_t since = now(CLOCK_REALTIME) - lasted;
     bool gave_up = has_timeout() && lasted >= settings.lock_timeout_ns &&
                    (result == -EDEADLK || result == -EWOULDBLOCK);
+    bool was_long = settings.wait_warn_ns > 0 && lasted >= settings.wait_warn_ns;
     if (gave_up)
-        finding_about_process(EVENT_LOCK_TIMEOUT, ACTION_REFUSED, w->request, file, holder, since,
+        finding_about_process(EVENT_LOCK_TIMEOUT, ACTION_REFUSED, w->request, file, end->holder,
+                              since,
                               "the wait was given up after the limit that lock-timeout sets");
-    else if (settings.wait_warn_ns > 0 && lasted >= settings.wait_warn_ns)
-        finding_about_process(EVENT_LONG_WAIT, ACTION_WAITED, w->request, file, holder, since,
+    else if (was_long)
+        finding_about_process(EVENT_LONG_WAIT, ACTION_WAITED, w->request, file, end->holder, since,
                               "the wait lasted longer than the limit that wait-warn sets");
+    /* Where it was sure from the beginning it was said then. */
+    if (end->ancestry == ANCESTRY_ANCESTOR && (gave_up || was_long))
+        report_ancestor(w, end, since, result == 0 ? ANCESTRY_ANCESTOR : ancestry_now(end->holder),
+                        NULL);
     if (result == 0 && is_stale(w))
         report_stale(w);
 }
@@ -372,18 +393,37 @@ static void report_own_lock(const struct waiting *w) {
         finding(EVENT_SELF_LOCK, ACTION_WAITED, w->request, w->description->file, &met);
 }
 
-/* A program that is killed in the wait has said so before. */
-static void record_begin(struct wait_in_kernel *k, pid_t holder) {
+static void show(struct wait_in_kernel *k) {
     const struct waiting *w = k->waiting;
-    if (settings.out[0] && settings.wait_warn_ns > 0)
-        finding_wait_begins(w->request, w->description->file, holder, now(CLOCK_REALTIME),
-                            &k->record);
+    const struct request *q = w->request;
+    if (!settings.out[0])
+        return;
+    struct picture_request request = finding_picture_request(q, w->description->file);
+    request.stack = stack_capture(q->caller->return_address, q->caller->frame);
+    request.since_ns = now(CLOCK_REALTIME);
+    k->shown = picture_begin_wait(&request);
+}
+
+/* A program that is killed in the wait has said so before. That an ancestor holds the lock is a
+ * finding at once only where the ancestor cannot release it; many a parent does, soon. */
+static void record_begin(struct wait_in_kernel *k, const struct wait_end *end) {
+    const struct waiting *w = k->waiting;
+    int64_t since = now(CLOCK_REALTIME);
+    if (!settings.out[0])
+        return;
+    if (settings.wait_warn_ns > 0)
+        finding_wait_begins(w->request, w->description->file, end->holder, since, &k->record);
+    if (end->holder > 0 && w->kind != WAIT_HIDDEN && w->kind != WAIT_POSIX)
+        finding_if_leaked(w->request, w->description->file, end->holder);
+    if (end->ancestry == ANCESTRY_HANGS)
+        report_ancestor(w, end, since, end->ancestry, NULL);
+    else if (end->ancestry == ANCESTRY_ANCESTOR && settings.wait_warn_ns > 0)
+        report_ancestor(w, end, since, end->ancestry, &k->ancestor_record);
 }
 
 int wait_for_lock(const struct waiting *w) {
     struct wait_in_kernel k = {.waiting = w, .outer = wait_here};
-    int64_t began = now(CLOCK_MONOTONIC);
-    pid_t holder = 0;
+    struct wait_end end = {.began = now(CLOCK_MONOTONIC)};
     bool deadlock;
     int result;
     if (!owner_pin(w->owner))
@@ -395,11 +435,19 @@ int wait_for_lock(const struct waiting *w) {
     if (result == 0) {
         if (!deadlock)
             report_own_lock(w);
-        holder = holder_of(w);
-        record_begin(&k, holder);
-        result = has_timeout() ? wait_until_timeout(w, began) : wait_now(w);
+        show(&k);
+        end.holder = holder_of(w);
+        end.ancestry = ancestry_now(end.holder);
+        picture_set_holder(k.shown, end.holder, end.ancestry);
+        trace(TRACE_WAIT_BEGAN, w->request, w->description->file, w->owner->class, 0, 0,
+              end.holder);
+        record_begin(&k, &end);
+        result = has_timeout() ? wait_until_timeout(w, end.began) : wait_now(w);
+        trace(TRACE_WAIT_ENDED, w->request, w->description->file, w->owner->class, 0, result,
+              end.holder);
         log_take_back(&k.record);
-        report_end(w, result, began, holder);
+        log_take_back(&k.ancestor_record);
+        report_end(w, result, &end);
     }
     pthread_cleanup_pop(1);
     return result == 1 ? 0 : result;

@@ -36,9 +36,11 @@ const char *event_lock_type_name(enum event_lock_type type) {
 enum event_severity event_severity(enum event_kind kind, enum event_action action) {
     switch (kind) {
     case EVENT_SELF_DEADLOCK:
-    case EVENT_DEADLOCK:
     case EVENT_LOCK_TIMEOUT:
         return SEVERITY_ERROR;
+    case EVENT_DEADLOCK:
+        /* None: it has not come to it. */
+        return action == ACTION_NONE ? SEVERITY_WARNING : SEVERITY_ERROR;
     case EVENT_LOCK_LOST:
     case EVENT_FOREIGN_UNLOCK:
         return action == ACTION_LOST ? SEVERITY_ERROR : SEVERITY_WARNING;

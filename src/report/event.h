@@ -82,6 +82,12 @@ struct event_party {
     int fd;                         /* -1: unknown */
     struct timespec since;          /* real time; all zero: unknown */
     stack_id stack;                 /* 0: unknown */
+    /* Of another process: its number in its own pid namespace, if that is another one; its command,
+     * words separated by NULs and ended by two, NULL: asked for when the record is written; its
+     * frames as a JSON array, NULL: unknown. */
+    pid_t ns_pid;
+    const char *command;
+    const char *frames;
     const struct event_value
         *value; /* of the variable that the event is about; NULL: none, or unknown */
 };

@@ -178,6 +178,10 @@ static void put_word(struct json *json, const char *key, const char *word, size_
     }
 }
 
+void json_raw(struct json *json, const char *key, const char *value) {
+    put_word(json, key, value, strlen(value));
+}
+
 void json_string(struct json *json, const char *key, const char *value) {
     if (value)
         json_string_of(json, key, value, strlen(value));

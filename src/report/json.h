@@ -63,6 +63,9 @@ size_t json_padded(struct json *json, const char *key, uint64_t value, unsigned 
 /* "0x..." as a string: no reader of JSON can lose digits of it. */
 void json_hex(struct json *json, const char *key, uint64_t value);
 
+/* A value that is JSON already, on one line. */
+void json_raw(struct json *json, const char *key, const char *value);
+
 /* The bytes that json_padded writes: at most `width` nines. */
 void json_padded_number(char *bytes, uint64_t value, unsigned width);
 

@@ -109,8 +109,10 @@ EVERY_PROCESS void log_open_settings(const char *dir, const struct log_host *hos
 /* ---- The file ---- */
 
 /* A directory of ours that nobody else may write to. */
-static int open_directory(void) {
+int log_open_directory(void) {
     struct stat st;
+    if (!log_directory)
+        return -ENOENT;
     int fd = sys_openat(AT_FDCWD, log_directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (fd < 0)
         return fd;
@@ -202,7 +204,7 @@ static void close_kept(struct log *log) {
 }
 
 static int open_named(struct log *log) {
-    int directory = open_directory();
+    int directory = log_open_directory();
     if (directory < 0)
         return directory;
     int fd = log->begun ? open_again(log, directory) : -ENOENT;
@@ -244,8 +246,7 @@ static void close_file(struct log *log, int fd) {
         sys_close(fd);
 }
 
-/* Beyond RLIMIT_FSIZE a write is a signal that ends the program. */
-static bool may_write_up_to(uint64_t end) {
+bool log_may_write_up_to(uint64_t end) {
     struct rlimit limit;
     return sys_getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
            end <= limit.rlim_cur;
@@ -253,7 +254,7 @@ static bool may_write_up_to(uint64_t end) {
 
 /* Writes a whole line or nothing that a reader would notice. */
 static bool write_line(int fd, char *line, size_t length, uint64_t at) {
-    if (!may_write_up_to(at + length))
+    if (!log_may_write_up_to(at + length))
         return false;
     ssize_t written = sys_pwrite(fd, line, length, (off_t)at);
     if (written == (ssize_t)length)
@@ -281,7 +282,7 @@ static void write_count(struct known *known, int fd, uint64_t more) {
     char number[LOG_COUNT_WIDTH];
     known->count += more;
     json_padded_number(number, known->count, sizeof number);
-    if (may_write_up_to(known->count_at + sizeof number))
+    if (log_may_write_up_to(known->count_at + sizeof number))
         sys_pwrite(fd, number, sizeof number, (off_t)known->count_at);
 }
 
@@ -358,7 +359,7 @@ static void pad_line(char *line, size_t length, size_t size) {
 static bool blank_line(struct log *log, int fd, const struct slot *slot) {
     size_t left = slot->size - 1;
     uint64_t at = slot->at;
-    if (!may_write_up_to(at + left))
+    if (!log_may_write_up_to(at + left))
         return false;
     memset(log->writer.line, ' ', left);
     while (left > 0) {
@@ -373,7 +374,7 @@ static bool blank_line(struct log *log, int fd, const struct slot *slot) {
 
 /* Over blanks; a part of it must not stay, and what follows must. */
 static bool overwrite_line(struct log *log, int fd, const struct slot *slot) {
-    if (!may_write_up_to(slot->at + slot->size))
+    if (!log_may_write_up_to(slot->at + slot->size))
         return false;
     ssize_t written = sys_pwrite(fd, log->writer.line, slot->size, (off_t)slot->at);
     if (written > 0 && written < (ssize_t)slot->size)
@@ -438,7 +439,7 @@ static void record_apart(const struct event *event) {
         return;
     }
     struct record_writer *writer = scratch_begin(sizeof *writer);
-    int directory = writer ? open_directory() : -ENOMEM;
+    int directory = writer ? log_open_directory() : -ENOMEM;
     uint32_t number;
     int fd = directory >= 0 ? create_file(directory, sys_getpid(), &number) : directory;
     if (fd >= 0) {
@@ -517,6 +518,23 @@ void log_events(const struct event *event, uint64_t times) {
         record_apart(event);
     }
     sys_restore_signals(&saved);
+}
+
+bool log_first(uint64_t number) {
+    char name[32];
+    struct text text;
+    int directory = log_open_directory();
+    if (directory < 0)
+        return false;
+    text_begin(&text, name, sizeof name);
+    text_add(&text, "said.");
+    text_add_hex(&text, number, 16);
+    int fd =
+        sys_openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        sys_close(fd);
+    sys_close(directory);
+    return fd != -EEXIST;
 }
 
 /* The place is written and forgotten with signals blocked: a cancellation, or a jump out of a

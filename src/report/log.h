@@ -55,6 +55,11 @@ void log_event(const struct event *event);
 /* The same, found so many times since it was recorded last. */
 void log_events(const struct event *event, uint64_t times);
 
+/* Is this the first time in the session, of whichever process, that this number is asked about? What
+ * is to be said once for many processes is said by who gets true. A file named after the number
+ * keeps it; true where nothing can be written. */
+bool log_first(uint64_t number);
+
 /* A provisional record, to be taken back. All zero: none. */
 struct log_place {
     pid_t pid;           /* whose record it is: a forked child takes nothing of its parent's back */
@@ -70,6 +75,13 @@ void log_provisional(const struct event *event, struct log_place *place);
  * record follows it; those bytes are used again. It stays where the file cannot be written any
  * more. */
 void log_take_back(struct log_place *place);
+
+/* A descriptor of the session directory, for openat only; -errno if there is none that is safe. */
+int log_open_directory(void);
+
+/* May a file be written up to there? Beyond RLIMIT_FSIZE a write is a signal that ends the program.
+ */
+bool log_may_write_up_to(uint64_t end);
 
 /* In a forked child, which has memory of its own (not in a vfork child): it begins anew. */
 void log_after_fork(void);

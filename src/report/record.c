@@ -1,5 +1,6 @@
 #include "report/record.h"
 
+#include "base/proc.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "report/log.h"
@@ -189,6 +190,53 @@ static void put_stack(struct json *json, stack_id id) {
     json_close(json);
 }
 
+/* ---- Another process ---- */
+
+#define COMMAND_MAX 512
+
+/* Its words with blanks between, as ps shows them; "" if it is not to be known. */
+static void put_command(struct json *json, const struct event_party *party) {
+    char words[COMMAND_MAX] = "";
+    size_t length = 0;
+    if (party->command) {
+        while (length < sizeof words - 2 && (party->command[length] || party->command[length + 1]))
+            length++;
+        memcpy(words, party->command, length);
+    } else if (party->pid > 0) {
+        ssize_t got = proc_read(party->pid, "/cmdline", words, sizeof words);
+        length = got > 0 ? (size_t)got : 0;
+    }
+    while (length > 0 && words[length - 1] == '\0')
+        length--;
+    for (size_t i = 0; i < length; i++)
+        if (words[i] == '\0')
+            words[i] = ' ';
+    if (length > 0)
+        json_string_of(json, "command", words, length);
+}
+
+static void put_started(struct json *json, pid_t pid) {
+    int64_t ns = proc_started_at(pid);
+    if (ns != 0)
+        put_time(json, "started", &(struct timespec){ns / 1000000000, ns % 1000000000});
+}
+
+static void put_other_process(struct json *json, const struct event_party *party,
+                              struct record_writer *writer) {
+    char link[64];
+    struct text text;
+    if (party->pid > 0) {
+        begin_proc(&text, link, sizeof link, party->pid);
+        text_add(&text, "/exe");
+        read_link(link, writer->path);
+        json_string(json, "exe", writer->path[0] ? writer->path : NULL);
+        put_started(json, party->pid);
+    }
+    if (party->ns_pid > 0)
+        json_signed(json, "ns_pid", party->ns_pid);
+    put_command(json, party);
+}
+
 static void put_value(struct json *json, const struct event_value *value) {
     char digits[17];
     struct text text;
@@ -218,14 +266,8 @@ static void put_party(struct json *json, const char *key, const struct event_par
     else
         thread_name(party->pid, party->tid, name);
     json_string_of(json, "thread", name, strnlen(name, sizeof name));
-    if (party->pid > 0 && party->pid != self) {
-        char link[64];
-        struct text text;
-        begin_proc(&text, link, sizeof link, party->pid);
-        text_add(&text, "/exe");
-        read_link(link, writer->path);
-        json_string(json, "exe", writer->path[0] ? writer->path : NULL);
-    }
+    if (party->pid != self)
+        put_other_process(json, party, writer);
     json_signed(json, "fd", party->fd);
     if (party->since.tv_sec || party->since.tv_nsec)
         put_time(json, "since", &party->since);
@@ -233,7 +275,10 @@ static void put_party(struct json *json, const char *key, const struct event_par
         json_string(json, "since", NULL);
     if (party->value)
         put_value(json, party->value);
-    put_stack(json, party->stack);
+    if (party->frames)
+        json_raw(json, "stack", party->frames);
+    else
+        put_stack(json, party->stack);
     json_close(json);
 }
 
@@ -271,6 +316,14 @@ static void put_id(struct json *json, uint64_t id) {
     text_begin(&text, digits, sizeof digits);
     text_add_hex(&text, id, 16);
     json_string(json, "id", digits);
+}
+
+size_t record_stack(char *line, size_t size, stack_id id) {
+    struct json json;
+    json_begin(&json, line, size);
+    json_unsigned(&json, "id", id);
+    put_stack(&json, id);
+    return json_end(&json);
 }
 
 size_t record_write(struct record_writer *writer, const struct event *event, size_t *count_at) {

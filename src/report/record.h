@@ -24,6 +24,9 @@ struct record_writer {
  * not say. */
 size_t record_write(struct record_writer *writer, const struct event *event, size_t *count_at);
 
+/* A stack of this process as a line: {"id":N,"stack":[...]}. Returns the length. */
+size_t record_stack(char *line, size_t size, stack_id id);
+
 /* Equal for equal findings within this process and its forked children; never 0. Costs no system
  * call. */
 uint64_t record_fingerprint(const struct event *event);

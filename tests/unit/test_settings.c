@@ -48,7 +48,7 @@ TEST("I2: without a word, and without the variable, everything has its default")
 
 TEST("I2: every word sets what it names") {
     CHECK_EQ(parse("locks=watch env=private out=/tmp/a%20b rules=/etc/r%25 wait-warn=0.25 "
-                   "lock-timeout=30 show-values no-follow"),
+                   "lock-timeout=30 show-values no-follow trace"),
              0);
     CHECK_STR(errors, "");
     CHECK(settings.lock_mode == LOCKS_WATCH && settings.env_mode == ENV_PRIVATE);
@@ -56,10 +56,10 @@ TEST("I2: every word sets what it names") {
     CHECK_STR(settings.rules, "/etc/r%");
     CHECK_EQ(settings.wait_warn_ns, 250000000);
     CHECK_EQ(settings.lock_timeout_ns, 30000000000);
-    CHECK(settings.show_values && !settings.follow);
+    CHECK(settings.show_values && !settings.follow && settings.trace);
     CHECK_STR(printed(),
               "locks=watch env=private out=/tmp/a%20b rules=/etc/r%25 wait-warn=0.250000000 "
-              "lock-timeout=30 show-values no-follow");
+              "lock-timeout=30 show-values no-follow trace");
     CHECK_EQ(parse("locks=off env=off"), 0);
     CHECK(settings.lock_mode == LOCKS_OFF && settings.env_mode == ENV_OFF);
     CHECK_EQ(parse("locks=repair env=watch"), 0);

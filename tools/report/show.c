@@ -92,11 +92,21 @@ void show_party_rest(const struct output *output, const json_t *party) {
     }
 }
 
+/* Two locks in both orders, of which no cycle has come yet. */
+static bool is_only_possible(const json_t *record) {
+    struct string kind = record_string(record, "kind");
+    struct string action = record_string(record, "action");
+    return kind.length > 0 && action.length > 0 && strcmp(kind.bytes, "deadlock") == 0 &&
+           strcmp(action.bytes, "none") == 0;
+}
+
 void show_what(const struct output *output, const json_t *record, const struct kind *kind) {
     struct string detail = record_string(record, "detail");
     /* A degraded record's own sentence says more than the table can. */
     if (detail.length > 0 && (!kind || json_object_get(record, "file") == NULL))
         show_string(output, detail, DETAIL_LIMIT);
+    else if (is_only_possible(record))
+        fputs("took two locks which are taken in the other order too", output->file);
     else if (kind)
         fputs(kind->phrase, output->file);
     else

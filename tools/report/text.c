@@ -89,6 +89,18 @@ static void write_party(const struct output *output, const json_t *record,
     show_process(output, side->party, record);
     show_party_rest(output, side->party);
     fputc('\n', output->file);
+    struct string command = record_string(side->party, "command");
+    struct string started = record_string(side->party, "started");
+    if (command.length == 0)
+        return;
+    write_label(output, "");
+    fputs("command ", output->file);
+    show_string(output, command, 0);
+    if (started.length > 0) {
+        fputs(", started ", output->file);
+        show_string(output, started, 0);
+    }
+    fputc('\n', output->file);
 }
 
 /* here and there stand beside each other where that is possible; edges follow. */

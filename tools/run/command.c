@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include "fail.h"
+#include "waits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -182,13 +183,25 @@ static bool has_ended(struct run *run, int *status) {
     return ended;
 }
 
-static int wait_for(struct run *run) {
+/* The next signal; the waits for locks are looked at meanwhile. */
+static int next_signal(siginfo_t *info) {
     sigset_t all;
     sigfillset(&all);
+    int64_t interval = waits_interval();
+    struct timespec pause = {.tv_sec = interval / 1000000000, .tv_nsec = interval % 1000000000};
+    if (interval == 0)
+        return sigwaitinfo(&all, info);
+    int sig;
+    while ((sig = sigtimedwait(&all, info, &pause)) < 0 && errno == EAGAIN)
+        waits_look();
+    return sig;
+}
+
+static int wait_for(struct run *run) {
     int status;
     for (;;) {
         siginfo_t info;
-        int sig = sigwaitinfo(&all, &info);
+        int sig = next_signal(&info);
         if (sig == SIGCHLD && has_ended(run, &status))
             return status;
         /* The kernel's own SIGCHLD has a code above 0; a sender's is the command's as any other. */

@@ -36,6 +36,7 @@ static const char help[] =
     "                           sarif, html or trace\n"
     "  -q, --quiet              no summary at the end\n"
     "  --show-values            record the values of environment variables\n"
+    "  --trace                  keep every lock operation in the session\n"
     "  --no-follow              enter no program whose environment was cleared\n"
     "  --help, --version        print this, or the version, and exit\n"
     "\n"
@@ -54,6 +55,7 @@ enum {
     OPTION_REPORT,
     OPTION_SHOW_VALUES,
     OPTION_NO_FOLLOW,
+    OPTION_TRACE,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -72,6 +74,7 @@ static const struct option table[] = {
     {"quiet", no_argument, NULL, 'q'},
     {"show-values", no_argument, NULL, OPTION_SHOW_VALUES},
     {"no-follow", no_argument, NULL, OPTION_NO_FOLLOW},
+    {"trace", no_argument, NULL, OPTION_TRACE},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -218,6 +221,9 @@ static void apply(struct options *options, int option) {
         break;
     case OPTION_NO_FOLLOW:
         add_setting(options, "no-follow", NULL);
+        break;
+    case OPTION_TRACE:
+        add_setting(options, "trace", NULL);
         break;
     case OPTION_HELP:
         fputs(help, stdout);

@@ -16,13 +16,17 @@
 #include <time.h>
 #include <unistd.h>
 
+static void write_time(char *text, size_t size, const struct timespec *time) {
+    struct tm parts;
+    gmtime_r(&time->tv_sec, &parts);
+    size_t length = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &parts);
+    snprintf(text + length, size - length, ".%09ldZ", time->tv_nsec);
+}
+
 static void now(char *text, size_t size) {
     struct timespec time;
-    struct tm parts;
     clock_gettime(CLOCK_REALTIME, &time);
-    gmtime_r(&time.tv_sec, &parts);
-    size_t length = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + length, size - length, ".%09ldZ", time.tv_nsec);
+    write_time(text, size, &time);
 }
 
 /* The command may change its directory, and a slash at the end would follow a link. */
@@ -166,4 +170,77 @@ void session_remove(const struct session *session) {
     if (directory)
         closedir(directory);
     rmdir(session->path);
+}
+
+static uint64_t fingerprint(const char *text) {
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+    return hash;
+}
+
+/* The inside of a JSON string. Bytes beyond ASCII stand for characters of their own: a path in
+ * another character set stays readable and the line valid. */
+static void escape(char *text, size_t size, const char *path) {
+    size_t used = 0;
+    for (; *path && used + 7 < size; path++) {
+        unsigned char c = (unsigned char)*path;
+        if (c < ' ' || c >= 0x7f || c == '"' || c == '\\')
+            used += (size_t)sprintf(text + used, "\\u%04x", c);
+        else
+            text[used++] = (char)c;
+    }
+    text[used] = '\0';
+}
+
+/* more: further fields, each with the comma before it. */
+static void write_record(const struct session *session, const char *kind, const char *severity,
+                         const char *program, const char *detail, const char *more) {
+    int fd = -1;
+    for (int n = 0; fd < 0 && n < 1000; n++) {
+        char name[40];
+        snprintf(name, sizeof name, "%d.%d.jsonl", (int)getpid(), n);
+        fd = openat(session->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    static char exe[8192];
+    static char sentence[16384];
+    char time[40];
+    escape(exe, sizeof exe, program);
+    escape(sentence, sizeof sentence, detail);
+    now(time, sizeof time);
+    if (fd < 0 ||
+        dprintf(fd,
+                "{\"v\":1,\"kind\":\"%s\",\"severity\":\"%s\",\"time\":\"%s\",\"pid\":%d,"
+                "\"tid\":%d,\"thread\":\"shim-run\",\"exe\":\"%s\",\"action\":\"none\",\"count\":1,"
+                "\"id\":\"%016" PRIx64 "\",\"detail\":\"%s\"%s}\n",
+                kind, severity, time, (int)getpid(), (int)getpid(), exe,
+                fingerprint(*more ? more : detail), sentence, more) < 0)
+        fail("cannot write in session directory '%s': %s", session->path, strerror(errno));
+    close(fd);
+}
+
+void session_record(const struct session *session, const char *kind, const char *program,
+                    const char *detail) {
+    write_record(session, kind, "note", program, detail, "");
+}
+
+void session_record_leak(const struct session *session, const char *program, const char *detail,
+                         const struct session_leak *leak) {
+    static char path[24576], exe[24576], command[4096], more[65536];
+    char since[40];
+    struct timespec time = {leak->since_ns / 1000000000, leak->since_ns % 1000000000};
+    escape(path, sizeof path, leak->path);
+    escape(exe, sizeof exe, leak->exe);
+    escape(command, sizeof command, leak->command);
+    write_time(since, sizeof since, &time);
+    snprintf(more, sizeof more,
+             ",\"file\":{\"path\":\"%s\",\"dev\":%" PRIu64 ",\"ino\":%" PRIu64
+             "},\"range\":{\"start\":0,\"len\":0,\"type\":\"%s\"},\"there\":{\"pid\":%d,\"tid\":0,"
+             "\"thread\":\"\",\"exe\":\"%s\",\"command\":\"%s\",\"fd\":%d,\"since\":\"%s\","
+             "\"stack\":[]}",
+             path, leak->dev, leak->ino, leak->writes ? "write" : "read", (int)leak->pid, exe,
+             command, leak->fd, since);
+    write_record(session, "leaked-lock", "warning", program, detail, more);
 }

@@ -7,6 +7,8 @@
 #define RACESHIM_TOOLS_SESSION_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 struct session {
     char *path;     /* absolute */
@@ -19,6 +21,25 @@ struct session {
 /* out: the directory that the user named, made if it is not there; NULL: a new one in TMPDIR or
  * /tmp. Fails with a message that says what to do. */
 void session_open(struct session *session, const char *out);
+
+/* Writes a record of severity note: kind degraded or not-covered, of the program at that path.
+ * detail is a sentence. */
+void session_record(const struct session *session, const char *kind, const char *program,
+                    const char *detail);
+
+/* A record of kind leaked-lock: which lock, and which program has it. */
+struct session_leak {
+    const char *path;
+    uint64_t dev, ino;
+    bool writes;
+    pid_t pid;
+    int fd;
+    const char *exe;
+    const char *command;
+    int64_t since_ns;
+};
+void session_record_leak(const struct session *session, const char *program, const char *detail,
+                         const struct session_leak *leak);
 
 bool session_has_records(const struct session *session);
 

@@ -1,0 +1,129 @@
+#include "lock/trace.h"
+
+#include "base/sys.h"
+#include "base/text.h"
+#include "lock/hidden.h"
+#include "lock/mapped_file.h"
+#include "lock/picture.h"
+#include "report/log.h"
+#include "report/stack_file.h"
+
+#include <string.h>
+
+#define TRACE_BYTES (sizeof(struct trace_head) + TRACE_RECORDS * sizeof(struct trace_record))
+
+enum { TRACE_NONE, TRACE_MAKING, TRACE_THERE, TRACE_FAILED };
+static _Atomic uint32_t state;
+/* Written by who turned the state to MAKING, read by who finds it THERE. */
+static struct mapped_file file;
+static _Atomic uint64_t usable[MAPPED_WORDS(TRACE_BYTES)];
+
+static bool map_trace(void) {
+    char name[48];
+    bool mapped = false;
+    if (!picture_name_file(TRACE_NAME, name, sizeof name))
+        return false;
+    hidden_begin();
+    int directory = log_open_directory();
+    int fd = directory < 0 ? -1
+                           : sys_openat(directory, name,
+                                        O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        mapped = mapped_file_map(&file, fd, TRACE_BYTES, usable);
+        sys_close(fd);
+    }
+    if (directory >= 0)
+        sys_close(directory);
+    hidden_end();
+    if (!mapped)
+        return false;
+    struct trace_head *head = (struct trace_head *)file.base;
+    head->magic = TRACE_MAGIC;
+    head->version = TRACE_VERSION;
+    head->capacity = TRACE_RECORDS;
+    head->pid = sys_getpid();
+    strncpy(head->exe, loaded_program(), sizeof head->exe - 1);
+    return true;
+}
+
+static struct trace_head *head_here(void) {
+    uint32_t now = atomic_load_explicit(&state, memory_order_acquire);
+    if (now == TRACE_NONE && atomic_compare_exchange_strong(&state, &now, TRACE_MAKING)) {
+        now = map_trace() ? TRACE_THERE : TRACE_FAILED;
+        atomic_store_explicit(&state, now, memory_order_release);
+    }
+    return now == TRACE_THERE ? (struct trace_head *)file.base : NULL;
+}
+
+void trace_after_fork(void) {
+    if (atomic_load(&state) == TRACE_THERE)
+        sys_munmap(file.base, TRACE_BYTES);
+    for (size_t i = 0; i < sizeof usable / sizeof *usable && atomic_load(&state) != TRACE_NONE; i++)
+        atomic_store_explicit(&usable[i], 0, memory_order_relaxed);
+    atomic_store(&state, TRACE_NONE);
+}
+
+/* The place for the next record; NULL: there is none left, which is counted. */
+static struct trace_record *next_record(void) {
+    struct trace_head *head = head_here();
+    uint64_t index = head ? atomic_fetch_add(&head->count, 1) : TRACE_RECORDS;
+    size_t at = sizeof *head + index * sizeof(struct trace_record);
+    if (index >= TRACE_RECORDS || !mapped_file_touch(&file, at, sizeof(struct trace_record)))
+        return NULL;
+    return (struct trace_record *)(file.base + at);
+}
+
+static void write_record(enum trace_operation operation, const struct trace_record *from) {
+    struct timespec now;
+    struct trace_record *record = next_record();
+    if (!record)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    record->time = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    record->dev = from->dev;
+    record->ino = from->ino;
+    record->start = from->start;
+    record->end = from->end;
+    record->stack = from->stack;
+    record->tid = owner_tid();
+    record->fd = from->fd;
+    record->result = from->result;
+    record->other = from->other;
+    record->lock_class = from->lock_class;
+    record->type = from->type;
+    atomic_store(&record->operation, (uint8_t)operation);
+}
+
+void trace_operation(enum trace_operation operation, const struct request *q, const struct file *of,
+                     uint32_t lock_class, uint32_t stack, int result, int32_t other) {
+    write_record(operation, &(struct trace_record){.dev = of->dev,
+                                                   .ino = of->ino,
+                                                   .start = q->range.start,
+                                                   .end = q->range.end,
+                                                   .stack = stack,
+                                                   .fd = q->fd,
+                                                   .result = result < 0 ? -result : 0,
+                                                   .other = other,
+                                                   .lock_class = (uint8_t)lock_class,
+                                                   .type = q->type == RANGE_WRITE});
+}
+
+void trace_closed(const struct owner *owner) {
+    if (!settings.trace || owner->ranges.count == 0)
+        return;
+    write_record(TRACE_CLOSED, &(struct trace_record){.dev = owner->file->dev,
+                                                      .ino = owner->file->ino,
+                                                      .end = RANGE_MAX,
+                                                      .fd = owner->ranges.items[0].fd,
+                                                      .lock_class = owner->class});
+}
+
+void trace_file(int fd, uint64_t dev, uint64_t ino) {
+    char name[48], link[32];
+    if (!settings.trace || !picture_name_file(PICTURE_STACKS_NAME, name, sizeof name))
+        return;
+    finding_link(link, sizeof link, fd);
+    hidden_begin();
+    stack_file_add_path(name, link, dev, ino);
+    hidden_end();
+}
