@@ -1,18 +1,9 @@
 /* getenv. Why it may walk beside any number of writers is proved in array.c. */
-#include "env/array.h"
+#include "env/get.h"
 
 #include "base/sys.h"
-#include "env/index.h"
 #include "env/lock.h"
-#include "env/name.h"
 #include "env/strings.h"
-
-/* Not `environ`: see array.c. */
-extern char **__environ;
-
-static inline char *load(char *const *slot) {
-    return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-}
 
 /* What the index knows of a name. */
 enum known { FOUND, MISSING, UNKNOWN };
@@ -23,7 +14,7 @@ enum known { FOUND, MISSING, UNKNOWN };
 /* The entry in a slot whose tag is the name's. It is read only if it is a string that nobody frees: another one would be
  * read by libc too, unless the program has put a NULL before it. */
 static inline enum known look_at(char *const *slot, const char *name, uint16_t tag, char **value) {
-    const char *entry = load(slot);
+    const char *entry = get_load(slot);
     if (!name_lies_in(&name_kernel, entry) && !name_lies_in(&name_ours, entry) &&
         !strings_has(entry))
         return UNKNOWN;
@@ -81,7 +72,7 @@ __attribute__((noinline)) static char *find_loose(const struct index *index, cha
         size_t at = INDEX_GET(&index->loose[i]);
         if (at >= before)
             break;
-        const char *entry = load(base + at);
+        const char *entry = get_load(base + at);
         char *found = entry && name_tag_of_entry(entry) == tag ? name_value(entry, name) : NULL;
         if (found)
             return found;
@@ -128,7 +119,7 @@ static __thread int32_t passed __attribute__((tls_model("initial-exec")));
 
 /* An index costs about as much as looking at each entry a few times. Signals are blocked so that no handler of this thread
  * finds the lock held by it. */
-__attribute__((noinline)) static void passed_many(size_t count) {
+void get_passed_many(size_t count) {
     passed += count < PASSED_IN_VAIN ? (int32_t)count : PASSED_IN_VAIN;
     if (passed < 0 || (size_t)passed < PASSED_PER_ENTRY * count)
         return;
@@ -141,39 +132,13 @@ __attribute__((noinline)) static void passed_many(size_t count) {
     sys_restore_signals(&saved);
 }
 
-static inline char *look(const char *name, uint16_t tag) {
-    char **base = __atomic_load_n(&__environ, __ATOMIC_ACQUIRE);
-    char **slot = base;
-    char *entry, *value = NULL;
-    if (!base)
-        return NULL;
-    const struct index *index = atomic_load_explicit(&index_now, memory_order_acquire);
-    if (index) {
-        for (; slot < base + INDEX_FROM; slot++) {
-            if (!(entry = load(slot)))
-                return NULL;
-            if (name_tag_of_entry(entry) == tag && (value = name_value(entry, name)))
-                return value;
-        }
-        if (ask_index(index, base, name, tag, &value) != UNKNOWN)
-            return value;
-    }
-    for (; (entry = load(slot)); slot++)
-        if (name_tag_of_entry(entry) == tag && (value = name_value(entry, name)))
-            break;
-    if (__builtin_expect(slot - base > INDEX_LEAST, 0))
-        passed_many((size_t)(slot - base));
-    return value;
+char *get_further(const struct index *index, const char *name, uint16_t tag, char **base) {
+    char *value = NULL;
+    return ask_index(index, base, name, tag, &value) != UNKNOWN
+               ? value
+               : get_walk(base, base + INDEX_FROM, name, tag);
 }
 
 char *array_get(const char *name) {
-    if (!name[0])
-        return NULL;
-    uint16_t tag = name_tag(name);
-    for (;;) {
-        uint32_t before = atomic_load_explicit(&array_losses, memory_order_acquire);
-        char *value = look(name, tag);
-        if (value || atomic_load_explicit(&array_losses, memory_order_acquire) == before)
-            return value;
-    }
+    return get(name);
 }

@@ -72,7 +72,8 @@ static inline char *name_value_by_bytes(const char *entry, const char *name) {
 
 /* The name is read in aligned pieces, which cannot leave its memory; the entry in pieces at the same distance from its
  * beginning, as long as they do not leave the page. */
-static inline char *name_value_by_pieces(const char *entry, const char *name) {
+static inline __attribute__((always_inline)) char *name_value_by_pieces(const char *entry,
+                                                                        const char *name) {
     size_t lead = (uintptr_t)name % NAME_STEP;
     unsigned counts = 0xffffu << lead;
     for (const char *at = name - lead, *in = entry - lead;; at += NAME_STEP, in += NAME_STEP) {
@@ -93,7 +94,7 @@ static inline char *name_value_by_pieces(const char *entry, const char *name) {
 #endif
 
 /* The entry's value, if it is of that name; the tags are equal. */
-static inline char *name_value(const char *entry, const char *name) {
+static inline __attribute__((always_inline)) char *name_value(const char *entry, const char *name) {
     if (__builtin_expect(!name[1], 0))
         return (char *)entry + 2;
 #ifdef NAME_VECTORS

@@ -2,8 +2,8 @@
 #include "hooks/hook.h"
 
 #include "base/loaded.h"
-#include "env/array.h"
 #include "env/change.h"
+#include "env/get.h"
 #include "env/view.h"
 
 #include <stdlib.h>
@@ -14,25 +14,34 @@ static inline bool is_off(void) {
     return __builtin_expect(settings.env_mode == ENV_OFF, 0);
 }
 
-static inline __attribute__((always_inline)) char *get(const char *name,
-                                                       const struct caller *caller) {
-    char *value = array_get(name);
-    if (__builtin_expect(atomic_load_explicit(&view_attention, memory_order_acquire) != 0, 0))
-        value = view_correct(name, value, caller);
-    return value;
+HOOK_REST char *get_rest(const char *name) {
+    return view_get(name, CALLER);
+}
+
+/* Asked after the array was looked at: who began to contend in between must not be shown the other's value. */
+static inline bool is_attended(void) {
+    return __builtin_expect(atomic_load_explicit(&view_attention, memory_order_acquire) != 0, 0);
 }
 
 HOOK char *getenv(const char *name) {
     if (is_off())
         return real(getenv)(name);
-    return get(name, CALLER);
+    char *value = get(name);
+    if (is_attended())
+        return get_rest(name);
+    return value;
 }
 
 /* Nothing for a program with more rights than its user. */
 HOOK char *secure_getenv(const char *name) {
     if (is_off())
         return real(secure_getenv)(name);
-    return getauxval(AT_SECURE) ? NULL : get(name, CALLER);
+    if (getauxval(AT_SECURE))
+        return NULL;
+    char *value = get(name);
+    if (is_attended())
+        return get_rest(name);
+    return value;
 }
 HOOK_ALIAS(__secure_getenv, secure_getenv);
 

@@ -303,6 +303,16 @@ static void among_threads(int n) {
     report(lock_and_unlock, 20000);
 }
 
+static void among_variables(int n) {
+    for (int i = 0; i < n; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "VARIABLE_%d", i);
+        setenv(name, "x", 1);
+    }
+    held_open = open_new();
+    report(lock_and_unlock, 20000);
+}
+
 static const struct row {
     const char *name;
     void (*measure)(int n);
@@ -321,6 +331,7 @@ static const struct row {
     {"descriptions", among_descriptions},
     {"ranges", among_ranges},
     {"threads", among_threads},
+    {"variables", among_variables},
 };
 
 int main(int argc, char **argv) {

@@ -1,11 +1,13 @@
 /* A signal handler that reads the environment, and may change it, while the main line does the same.
  *
- *   environment_in_handlers reads|writes SIGNALS
+ *   environment_in_handlers reads|writes|jumps SIGNALS
  *
- * Prints how often one of two variables that stay was not found, by the handler and by the main line.
+ * With `jumps` it leaves the handler by siglongjmp, out of whatever was interrupted. Prints how often one of two
+ * variables that stay was not found, by the handler and by the main line, and how many entries are there twice at the end.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,7 +17,8 @@
 #include <unistd.h>
 
 static volatile int handled, missed_here, missed_in_handler;
-static bool writes;
+static bool writes, jumps;
+static sigjmp_buf out;
 
 static int missing(void) {
     return !getenv("FIRST") || !getenv("STAYS") || getenv("NO_SUCH_NAME");
@@ -34,6 +37,8 @@ static void handle(int signal) {
     }
     handled++;
     errno = saved;
+    if (jumps)
+        siglongjmp(out, 1);
 }
 
 static void change(int i) {
@@ -49,13 +54,16 @@ int main(int argc, char **argv) {
         return 2;
     int signals = atoi(argv[2]);
     writes = strcmp(argv[1], "writes") == 0;
+    jumps = strcmp(argv[1], "jumps") == 0;
     struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
     sigaction(SIGALRM, &action, NULL);
     setenv("FIRST", "stays", 1);
     for (int i = 0; i < 9; i++)
         change(i);
     setenv("STAYS", "stays", 1);
-    for (int round = 0; handled < signals; round++) {
+    volatile int round = 0;
+    sigsetjmp(out, 1);
+    for (; handled < signals; round++) {
         struct itimerval once = {{0, 0}, {0, 1 + round % 50}};
         setitimer(ITIMER_REAL, &once, NULL);
         for (int i = 0, before = handled; i < 1000 && handled == before; i++) {
@@ -63,6 +71,10 @@ int main(int argc, char **argv) {
             missed_here += missing();
         }
     }
-    printf("missed=%d\nmissed_in_handler=%d\n", missed_here, missed_in_handler);
+    int twice = 0;
+    for (char **entry = environ; *entry; entry++)
+        for (char **other = entry + 1; *other; other++)
+            twice += *entry == *other;
+    printf("missed=%d\nmissed_in_handler=%d\ntwice=%d\n", missed_here, missed_in_handler, twice);
     return 0;
 }
