@@ -60,24 +60,23 @@ void contenders_show(struct variable *variable) {
 }
 
 void contenders_refresh_all_but(const struct variable *except) {
-    for (struct variable *v = contenders ? names_all() : NULL; v; v = v->next)
-        if (v->writes && v != except)
+    for (struct variable *v = contenders ? names_written() : NULL; v; v = v->next_written)
+        if (v != except)
             contenders_refresh(v);
 }
 
 static void refresh_all_of(const struct scope *scope) {
-    for (struct variable *v = names_all(); v; v = v->next)
-        if (v->writes)
-            refresh(scope, v);
+    for (struct variable *v = names_written(); v; v = v->next_written)
+        refresh(scope, v);
 }
 
 static void unpin_all_of(const struct scope *scope) {
-    for (struct variable *v = names_all(); v; v = v->next)
+    for (struct variable *v = names_written(); v; v = v->next_written)
         names_set_pin(v, slot_of(scope), NULL);
 }
 
 bool contenders_has_pins(const struct scope *scope) {
-    for (struct variable *v = scope->contended ? names_all() : NULL; v; v = v->next)
+    for (struct variable *v = scope->contended ? names_written() : NULL; v; v = v->next_written)
         if (names_pin(v, slot_of(scope)))
             return true;
     return false;
@@ -226,7 +225,7 @@ bool contenders_are_past(const struct variable *variable, const struct write *wr
 }
 
 void contenders_clear(void) {
-    for (struct variable *v = names_all(); v; v = v->next)
+    for (struct variable *v = names_written(); v; v = v->next_written)
         for (uint32_t slot = 1; slot < slots_used; slot++)
             names_set_pin(v, slot, NULL);
     for (uint32_t slot = 1; slot < slots_used; slot++)

@@ -252,7 +252,8 @@ static void hand_over(void *thread, struct layer_item *item) {
 
 void layer_after_fork(struct layer *chain, struct env_thread *thread) {
     unsigned with_items = 0;
-    for (struct variable *v = names_all(); v; v = v->next)
+    bool any = atomic_load_explicit(&view_watched, memory_order_relaxed) != 0;
+    for (struct variable *v = any ? names_all() : NULL; v; v = v->next)
         if (atomic_load_explicit(&v->layers, memory_order_relaxed) != 0)
             atomic_store_explicit(&v->layers, 0, memory_order_relaxed);
     all = NULL;

@@ -48,6 +48,25 @@ uint32_t names_count(void) {
     return atomic_load_explicit(&count, memory_order_acquire);
 }
 
+static struct variable *written; /* guarded by env_lock */
+
+struct variable *names_written(void) {
+    return written;
+}
+
+void names_add_written(struct variable *variable) {
+    if (variable->is_written)
+        return;
+    variable->is_written = true;
+    variable->next_written = written;
+    written = variable;
+}
+
+void names_clear_written(void) {
+    for (; written; written = written->next_written)
+        written->is_written = false;
+}
+
 static void put(struct table *t, struct variable *v) {
     uint32_t i = v->hash & t->mask;
     while (atomic_load_explicit(&t->items[i], memory_order_relaxed))

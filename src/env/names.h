@@ -35,7 +35,9 @@ struct variable {
     _Atomic bool disputed;   /* is everyone's, though scopes gave it different values */
     uint32_t writes_wanted;  /* so many before they are looked through; 0: the usual number */
     struct write *writes;    /* newest first; empty while only one thread lives */
-    bool to_clear;           /* by change.c */
+    struct variable *next_written;
+    bool is_written; /* is in the list of those that have writes */
+    bool to_clear;   /* by change.c */
     /* In a forked child: `environ` had `was` before the fork, and has `seen` since (view.h). */
     bool before_fork;
     char *was, *seen;
@@ -48,6 +50,11 @@ struct variable *names_find(const char *name, size_t length);
 /* All variables, by their `next`. Lock-free. */
 struct variable *names_all(void);
 uint32_t names_count(void);
+
+/* Those that have writes, by their `next_written`; nobody has a pin in any other one. Want env_lock. */
+struct variable *names_written(void);
+void names_add_written(struct variable *variable);
+void names_clear_written(void);
 
 /* Adds it if it must; NULL where there is no memory. Wants env_lock. */
 struct variable *names_make(const char *name, size_t length);

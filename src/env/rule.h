@@ -28,7 +28,6 @@ struct scope {
     uint64_t started;      /* that start's number in the order of all that happens here */
     _Atomic uint32_t slot; /* 0: has never contended. Its own thread reads it without a lock */
     bool lives;
-    bool knows;         /* of a write that it was not started with */
     uint32_t contended; /* with so many others that are remembered */
     uint32_t uses;      /* by writes, by a thread that may be joined, and as long as it lives */
     struct scope *in;   /* who started it while contending, and lives; NULL: nobody */
@@ -36,14 +35,17 @@ struct scope {
     struct scope *next_contender, *previous_contender;
     uint64_t born; /* `started`, until it stands for one that is left out */
     struct scope *younger, *older;
-    uint64_t met; /* the last meeting that it was at (scope.c) */
+    uint64_t met;         /* the last meeting that it was at (scope.c) */
+    struct hearer *heard; /* what it made or was told of */
 };
 
 /* A scope that has heard of a write: its maker, or one that was told of it. */
 struct hearer {
-    struct hearer *next;
+    struct hearer *next; /* of the write */
     struct scope *scope;
+    struct write *write;
     uint64_t since;
+    struct hearer *next_own, *previous_own; /* of the scope */
 };
 
 /* The value that somebody gave a variable. */

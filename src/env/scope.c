@@ -39,8 +39,12 @@ static bool add_hearer(struct write *write, struct scope *scope) {
     if (!hearer)
         return false;
     hearer->scope = scope;
+    hearer->write = write;
     hearer->since = family_number();
-    scope->knows = true;
+    hearer->next_own = scope->heard;
+    if (scope->heard)
+        scope->heard->previous_own = hearer;
+    scope->heard = hearer;
     family_keep(scope);
     struct hearer **at = &write->hearers;
     while (*at)
@@ -49,11 +53,22 @@ static bool add_hearer(struct write *write, struct scope *scope) {
     return true;
 }
 
+static void give_hearer(struct hearer *hearer) {
+    struct scope *scope = hearer->scope;
+    if (hearer->next_own)
+        hearer->next_own->previous_own = hearer->previous_own;
+    if (hearer->previous_own)
+        hearer->previous_own->next_own = hearer->next_own;
+    else
+        scope->heard = hearer->next_own;
+    pool_give(&hearers, hearer);
+    family_release(scope);
+}
+
 static void forget(struct write *write) {
     for (struct hearer *hearer; (hearer = write->hearers);) {
         write->hearers = hearer->next;
-        family_release(hearer->scope);
-        pool_give(&hearers, hearer);
+        give_hearer(hearer);
     }
     thread_release(write->by);
     pool_give(&writes, write);
@@ -174,6 +189,7 @@ void scope_write_begin(struct scope_write *w, struct variable *variable, char *e
     }
     w->write->next = variable->writes;
     variable->writes = w->write;
+    names_add_written(variable);
     bool began = meet(variable);
     if (began)
         contenders_refresh_all_but(variable);
@@ -198,12 +214,15 @@ void scope_write_failed(struct scope_write *w) {
 
 /* ---- Ends and joins ---- */
 
-/* What the one has heard the other hears now. */
-static void tell_all(const struct scope *from, struct scope *to) {
-    for (struct variable *v = names_all(); v; v = v->next)
-        for (struct write *write = v->writes; write; write = write->next)
-            if (rule_heard(from, write) && !rule_heard(to, write) && !add_hearer(write, to))
-                tell_degraded(TELL_NO_MEMORY, NULL);
+static void tell(struct write *write, struct scope *to) {
+    if (!rule_heard(to, write) && !add_hearer(write, to))
+        tell_degraded(TELL_NO_MEMORY, NULL);
+}
+
+/* What it has heard as the child of somebody, its heir has heard from that one. */
+static void tell_heir(const struct scope *scope, struct scope *heir) {
+    for (const struct hearer *hearer = scope->heard; hearer; hearer = hearer->next_own)
+        tell(hearer->write, heir);
 }
 
 void scope_leave(struct scope *scope) {
@@ -211,9 +230,9 @@ void scope_leave(struct scope *scope) {
     bool contended = scope->contended != 0;
     contenders_end(scope);
     scope->lives = false;
-    if (heir && scope->knows)
-        tell_all(scope, heir);
-    if (contended || scope->knows)
+    if (heir)
+        tell_heir(scope, heir);
+    if (contended || scope->heard)
         contenders_refresh_all_but(NULL);
     family_release(scope);
 }
@@ -221,7 +240,10 @@ void scope_leave(struct scope *scope) {
 void scope_joined(const struct scope *ended, struct scope *by) {
     if (family_heir(ended) == by)
         return; /* it was told when the other one ended */
-    tell_all(ended, by);
+    for (struct variable *v = names_written(); v; v = v->next_written)
+        for (struct write *write = v->writes; write; write = write->next)
+            if (rule_heard(ended, write))
+                tell(write, by);
     contenders_refresh_all_but(NULL);
 }
 
@@ -231,7 +253,7 @@ void scope_is_alone(struct scope *left) {
     if (contenders_has_pins(left))
         return;
     contenders_clear();
-    for (struct variable *v = names_all(); v; v = v->next) {
+    for (struct variable *v = names_written(); v; v = v->next_written) {
         for (struct write *write; (write = v->writes);) {
             v->writes = write->next;
             forget(write);
@@ -239,15 +261,17 @@ void scope_is_alone(struct scope *left) {
         v->base = NULL;
         set_disputed(v, false);
     }
-    left->knows = false;
+    names_clear_written();
 }
 
+/* What others knew is not given back: it may have been in the midst of a change. */
 void scope_after_fork(struct scope *left) {
     contenders_clear();
-    for (struct variable *v = names_all(); v; v = v->next) {
+    for (struct variable *v = names_written(); v; v = v->next_written) {
         v->writes = NULL;
         v->base = NULL;
         set_disputed(v, false);
     }
+    names_clear_written();
     family_begin(left);
 }

@@ -268,7 +268,7 @@ void thread_enter(struct env_thread *thread) {
 /* Others ask for a thread's name when they tell of it, which is too late then. */
 static void know_name(struct env_thread *thread) {
     const struct layer *layer = atomic_load_explicit(&thread->layer, memory_order_relaxed);
-    if (thread->scope->knows || (layer && layer->owner == thread))
+    if (thread->scope->heard || (layer && layer->owner == thread))
         sys_call6(SYS_prctl, PR_GET_NAME, (long)thread->name, 0, 0, 0, 0);
 }
 
