@@ -83,8 +83,12 @@ class Worker(threading.Thread):
         self.done.get()
 
     def end(self):
+        """Python's join returns a little before the thread has ended: what it set is still its own until then."""
+        task = f"/proc/self/task/{self.native_id}"
         self.orders.put(None)
         self.join()
+        while os.path.exists(task):
+            os.sched_yield()
 
 
 os.environ["JOB_NAME"] = os.environ["JOB_ANOTHER"] = "initial"
