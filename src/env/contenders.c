@@ -1,5 +1,6 @@
 #include "env/contenders.h"
 
+#include "env/family.h"
 #include "env/tell.h"
 #include "env/view.h"
 
@@ -215,13 +216,53 @@ void contenders_forget(struct scope *scope) {
     give_slot(scope);
 }
 
+/* Does the scope know by another write too that it has a value of its own beside that enemy's (rule_sees)? */
+static bool knows_otherwise(const struct scope *scope, const struct scope *enemy,
+                            const struct write *newest, const struct write *write) {
+    for (; newest; newest = newest->next)
+        if (newest != write && rule_maker(newest) &&
+            rule_contended(&contention, rule_maker(newest), enemy) && rule_heard(scope, newest))
+            return true;
+    return false;
+}
+
+/* Is the write all by which the scope knows that it has a value of its own beside one of the maker's enemies? */
+static bool is_the_only_sign(const struct scope *scope, const struct write *newest,
+                             const struct write *write) {
+    const struct scope *maker = rule_maker(write);
+    for (uint32_t slot = 1; maker && slot < slots_used; slot++)
+        if (in_slot[slot] && rule_contended(&contention, maker, in_slot[slot]) &&
+            !knows_otherwise(scope, in_slot[slot], newest, write))
+            return true;
+    return false;
+}
+
+/* The last that it has heard of: it may hand that on to one who sees nothing newer. */
+static bool is_the_last_heard(const struct scope *scope, const struct write *newest,
+                              const struct write *write) {
+    while (newest != write && !rule_heard(scope, newest))
+        newest = newest->next;
+    return newest == write;
+}
+
+/* Who ends or is joined hands on all that he has heard. */
+static bool is_wanted(const struct write *newest, const struct write *write) {
+    for (const struct scope *scope = family_youngest(); scope; scope = scope->older)
+        if ((scope->lives || scope->joinable) && rule_heard(scope, write) &&
+            (is_the_last_heard(scope, newest, write) || is_the_only_sign(scope, newest, write)))
+            return true;
+    return false;
+}
+
+/* A living maker may come to contend over what he wrote last. */
 bool contenders_are_past(const struct variable *variable, const struct write *write) {
-    if (!rule_is_past(&contention, NULL, variable->writes, write))
+    const struct scope *maker = rule_maker(write);
+    if ((maker && maker->lives) || !rule_is_past(&contention, NULL, variable->writes, write))
         return false;
     const struct scope *scope = contenders;
     while (scope && rule_is_past(&contention, scope, variable->writes, write))
         scope = scope->next_contender;
-    return scope == NULL;
+    return scope == NULL && !is_wanted(variable->writes, write);
 }
 
 void contenders_clear(void) {

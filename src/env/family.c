@@ -33,14 +33,21 @@ static void leave_parent(struct scope *child) {
         child->parent->children = child->next_sibling;
 }
 
+static void line_up(struct scope *scope, struct scope *younger, struct scope *older) {
+    scope->younger = younger;
+    scope->older = older;
+    if (older)
+        older->younger = scope;
+    if (younger)
+        younger->older = scope;
+    else
+        youngest = scope;
+}
+
 static void be_born(struct scope *scope) {
     scope->lives = true;
-    scope->born = scope->started = family_number();
-    scope->younger = NULL;
-    scope->older = youngest;
-    if (youngest)
-        youngest->younger = scope;
-    youngest = scope;
+    scope->started = family_number();
+    line_up(scope, NULL, youngest);
 }
 
 static void leave_generations(const struct scope *scope) {
@@ -71,13 +78,25 @@ void family_release(struct scope *scope) {
         return;
     contenders_forget(scope);
     leave_parent(scope);
-    leave_generations(scope);
     for (struct scope *child; (child = scope->children);) {
         leave_parent(child);
-        child->started = scope->started;
         descend(child, scope->parent);
+        leave_generations(child);
+        child->started = scope->started;
+        line_up(child, scope->younger, scope);
     }
+    leave_generations(scope);
     pool_give(&scopes, scope);
+}
+
+void family_await_join(struct scope *scope) {
+    scope->joinable = true;
+    family_keep(scope);
+}
+
+void family_await_join_no_more(struct scope *scope) {
+    scope->joinable = false;
+    family_release(scope);
 }
 
 struct scope *family_heir(const struct scope *scope) {
@@ -87,11 +106,15 @@ struct scope *family_heir(const struct scope *scope) {
     return heir;
 }
 
-bool family_was_born_between(uint64_t after, uint64_t before) {
+struct scope *family_youngest(void) {
+    return youngest;
+}
+
+bool family_has_branch_between(uint64_t after, uint64_t before) {
     const struct scope *scope = youngest;
-    while (scope && scope->born > before)
+    while (scope && scope->started > before)
         scope = scope->older;
-    return scope && scope->born > after;
+    return scope && scope->started > after;
 }
 
 void family_begin(struct scope *only) {

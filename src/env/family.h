@@ -17,11 +17,18 @@ struct scope *family_add(struct scope *parent);
 void family_keep(struct scope *scope);
 void family_release(struct scope *scope);
 
+/* Its thread may be joined, which hands on what it has heard; or will not be, any more. */
+void family_await_join(struct scope *scope);
+void family_await_join_no_more(struct scope *scope);
+
 /* Who is told when the scope ends: the nearest one that lives; NULL: none. */
 struct scope *family_heir(const struct scope *scope);
 
-/* Was any scope that is remembered started between these moments? */
-bool family_was_born_between(uint64_t after, uint64_t before);
+/* All that are remembered, by their `older`. */
+struct scope *family_youngest(void);
+
+/* Does any scope that is remembered stand on a branch that was begun between these moments? */
+bool family_has_branch_between(uint64_t after, uint64_t before);
 
 /* This one is all that there is, and lives. */
 void family_begin(struct scope *only);

@@ -87,10 +87,21 @@ bool rule_on_side(const struct scope *scope, const struct scope *side,
     return scope == side || (rule_is_in(scope, side) && !rule_is_in(other_side, side));
 }
 
+/* Has somebody whom it started since then heard of the write by that? */
+static bool has_passed_on(const struct hearer *hearer) {
+    const struct scope *child = hearer->scope->children;
+    while (child && child->started < hearer->since)
+        child = child->next_sibling;
+    return child != NULL;
+}
+
 bool rule_replaces(const struct write *newer, const struct write *older) {
-    for (const struct hearer *hearer = older->hearers; hearer; hearer = hearer->next)
-        if (hearer->scope->lives && !find_hearer(hearer->scope, newer))
+    for (const struct hearer *hearer = older->hearers; hearer; hearer = hearer->next) {
+        const struct scope *scope = hearer->scope;
+        if ((scope->lives || scope->joinable || has_passed_on(hearer)) &&
+            !find_hearer(scope, newer))
             return false;
+    }
     return true;
 }
 

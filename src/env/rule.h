@@ -28,15 +28,15 @@ struct scope {
     uint64_t started;      /* that start's number in the order of all that happens here */
     _Atomic uint32_t slot; /* 0: has never contended. Its own thread reads it without a lock */
     bool lives;
+    bool joinable;      /* its thread, which lives or has ended */
     uint32_t contended; /* with so many others that are remembered */
     uint32_t uses;      /* by writes, by a thread that may be joined, and as long as it lives */
     struct scope *in;   /* who started it while contending, and lives; NULL: nobody */
     struct scope *children, *next_sibling, *previous_sibling;
     struct scope *next_contender, *previous_contender;
-    uint64_t born; /* `started`, until it stands for one that is left out */
-    struct scope *younger, *older;
-    uint64_t met;         /* the last meeting that it was at (scope.c) */
-    struct hearer *heard; /* what it made or was told of */
+    struct scope *younger, *older; /* of all that are remembered, by `started` */
+    uint64_t met;                  /* the last meeting that it was at (scope.c) */
+    struct hearer *heard;          /* what it made or was told of */
 };
 
 /* A scope that has heard of a write: its maker, or one that was told of it. */

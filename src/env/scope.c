@@ -118,7 +118,7 @@ static void prune(struct variable *variable) {
         struct write *write = *at;
         bool same = rule_maker(write) == rule_maker(newer);
         if (same && rule_replaces(newer, write) &&
-            !family_was_born_between(write->number, newer->number)) {
+            !family_has_branch_between(write->number, newer->number)) {
             *at = write->next;
             forget(write);
             continue;

@@ -13,7 +13,7 @@
 #include <sys/prctl.h>
 
 /* One use more than there are, for they are not of the pools. */
-static struct scope initial_scope = {.lives = true, .uses = 3};
+static struct scope initial_scope = {.lives = true, .joinable = true, .uses = 3};
 static struct env_thread initial_thread = {
     .scope = &initial_scope, .uses = 2, .joinable = true, .initial = true, .lives = true};
 /* What a thread is from its end on, while its last destructors run: nobody. */
@@ -116,7 +116,7 @@ static void take_handle(struct env_thread *thread) {
 static void await_no_join(struct env_thread *thread) {
     if (thread->joinable) {
         thread->joinable = false;
-        family_release(thread->scope);
+        family_await_join_no_more(thread->scope);
         if (!thread->lives)
             thread->scope = NULL;
     }
@@ -225,7 +225,7 @@ struct env_thread *thread_new(bool joinable) {
     if (thread) {
         thread->joinable = joinable;
         if (joinable)
-            family_keep(thread->scope);
+            family_await_join(thread->scope);
         thread_keep(thread); /* for the starter, who may come later than its end */
     }
     env_unlock();
@@ -351,7 +351,7 @@ struct env_thread *thread_after_fork(void) {
     thread->joining = 0;
     know_ids(thread);
     scope_after_fork(thread->scope);
-    family_keep(thread->scope); /* for who joins it */
+    family_await_join(thread->scope);
     family_keep(thread->scope); /* as that of initial_thread */
     memset(with_handle, 0, sizeof with_handle);
     set_handle(thread, pthread_self());
