@@ -5,6 +5,7 @@
 #include "env/scope.h"
 #include "env_actors.h"
 
+#include <limits.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,31 @@ static struct actor a, b, c;
 static void *known(void *result) {
     *(struct env_thread **)result = thread_known();
     return NULL;
+}
+
+static void wait_for_child(pid_t pid) {
+    int status = -1;
+    waitpid(pid, &status, 0);
+    CHECK_EQ(status, 0);
+}
+
+/* Before any other one: the key that tells of ends is made when the first thread is started. */
+TEST("H3: where the program has all keys of thread-specific data, a thread's end is seen by its "
+     "join") {
+    begin();
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_key_t keys[PTHREAD_KEYS_MAX];
+        int count = 0;
+        while (count < PTHREAD_KEYS_MAX && pthread_key_create(&keys[count], NULL) == 0)
+            count++;
+        actor_start(&a);
+        actor_set(&a, "WITHOUT_KEY", "a");
+        actor_join(&a);
+        bool good = !thread_has_company() && !strcmp(view_get("WITHOUT_KEY", NULL), "a");
+        _exit(good ? 0 : 1);
+    }
+    wait_for_child(pid);
 }
 
 TEST("E1: the initial thread is known, and one that was made in secret is not before it writes") {
@@ -220,7 +246,5 @@ TEST("E1: the initial thread may end before the others, and they go on") {
         sem_post(&a.go);
         pthread_exit(NULL);
     }
-    int status = -1;
-    waitpid(pid, &status, 0);
-    CHECK_EQ(status, 0);
+    wait_for_child(pid);
 }
