@@ -110,20 +110,23 @@ static void forget_those_past(struct variable *variable) {
     variable->writes_wanted = left > WRITES_KEPT / 2 ? 2 * left : WRITES_KEPT;
 }
 
+static bool is_replaced(const struct write *older, const struct write *newer) {
+    return rule_maker(older) == rule_maker(newer) && rule_replaces(newer, older) &&
+           !family_has_branch_between(older->number, newer->number);
+}
+
 /* The newest write is there; its maker's older ones are not needed. */
 static void prune(struct variable *variable) {
     const struct write *newer = variable->writes;
     uint32_t count = 1;
     for (struct write **at = &variable->writes->next; *at; count++) {
         struct write *write = *at;
-        bool same = rule_maker(write) == rule_maker(newer);
-        if (same && rule_replaces(newer, write) &&
-            !family_has_branch_between(write->number, newer->number)) {
+        if (is_replaced(write, newer)) {
             *at = write->next;
             forget(write);
             continue;
         }
-        if (same)
+        if (rule_maker(write) == rule_maker(newer))
             newer = write;
         at = &write->next;
     }
@@ -162,8 +165,7 @@ static bool meet(struct variable *variable) {
 
 /* What `environ` has of the variable is about to go, and some may go on seeing it: it is what the last write has come
  * to, for the program may have changed the array itself. A string of the program's own may not be there for long. */
-static void keep_what_is_there(struct variable *variable) {
-    struct write *last = variable->writes;
+static void keep_what_is_there(struct variable *variable, struct write *last) {
     if (last && atomic_load_explicit(&view_attention, memory_order_relaxed) == 0 &&
         (!last->entry || strings_has(last->entry)))
         return;
@@ -178,19 +180,30 @@ static void keep_what_is_there(struct variable *variable) {
         variable->base = entry;
 }
 
+/* Will the last write be of no interest to anybody, because the same thread writes anew? Then neither is its value. */
+static bool is_over(const struct write *last, const struct write *newer) {
+    return last && atomic_load_explicit(&view_attention, memory_order_relaxed) == 0 &&
+           is_replaced(last, newer);
+}
+
 void scope_write_begin(struct scope_write *w, struct variable *variable, char *entry,
                        struct env_thread *by, stack_id stack) {
+    struct write *last = variable->writes;
     w->variable = variable;
-    keep_what_is_there(variable);
     w->write = make(by, entry, stack);
     if (!w->write) {
         tell_degraded(TELL_NO_MEMORY, NULL);
         return;
     }
-    w->write->next = variable->writes;
+    bool over = is_over(last, w->write);
+    if (!over)
+        keep_what_is_there(variable, last);
+    w->write->next = last;
     variable->writes = w->write;
     names_add_written(variable);
     bool began = meet(variable);
+    if (began && over)
+        keep_what_is_there(variable, last);
     if (began)
         contenders_refresh_all_but(variable);
     contenders_hide(variable, began);

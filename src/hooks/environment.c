@@ -14,8 +14,8 @@ static inline bool is_off(void) {
     return __builtin_expect(settings.env_mode == ENV_OFF, 0);
 }
 
-HOOK_REST char *get_rest(const char *name) {
-    return view_get(name, CALLER);
+HOOK_REST char *get_rest(const char *name, char *found) {
+    return view_correct(name, found, CALLER);
 }
 
 /* Asked after the array was looked at: who began to contend in between must not be shown the other's value. */
@@ -28,7 +28,7 @@ HOOK char *getenv(const char *name) {
         return real(getenv)(name);
     char *value = get(name);
     if (is_attended())
-        return get_rest(name);
+        return get_rest(name, value);
     return value;
 }
 
@@ -40,7 +40,7 @@ HOOK char *secure_getenv(const char *name) {
         return NULL;
     char *value = get(name);
     if (is_attended())
-        return get_rest(name);
+        return get_rest(name, value);
     return value;
 }
 HOOK_ALIAS(__secure_getenv, secure_getenv);
