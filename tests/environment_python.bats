@@ -26,8 +26,9 @@ equal_outcomes() {
   need python3
   python3 -c 'import test.test_os' 2>/dev/null || skip "Python's own tests are not installed"
   outcomes bare "$@" &
+  local job=$!
   outcomes shimmed "$@"
-  wait
+  wait "$job" # not for bats' own watch on the time
   diff bare.outcomes shimmed.outcomes || {
     tail -n 60 shimmed.out
     return 1
