@@ -254,7 +254,8 @@ static void tell_clobber_watched(void) {
     tell_clobber("none", "error");
 }
 
-TEST("R1: a thread's own variable that another one overwrote is told once for each new value, and for each program") {
+TEST("R1: a thread's own variable that another one overwrote is told once for each new value, and "
+     "for each program") {
     in_process(tell_clobber_scoped, ENV_SCOPED);
 }
 
