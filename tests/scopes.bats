@@ -756,6 +756,7 @@ EOS
 # ---- E7, and names by rule ----
 
 @test "E7: what libc reads for itself is shared in every mode" {
+  unset LC_ALL # it would hide LANG
   agrees scoped private <<'EOS'
     a start b
     a start c
@@ -783,6 +784,7 @@ EOS
 }
 
 @test "E7: contenders and private threads set TZ and the locale for all, and keep the rest to themselves" {
+  unset LC_ALL
   differs scoped <<'EOS'
     a start b
     a start c
