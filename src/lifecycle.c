@@ -125,10 +125,10 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envp
 #if defined(__x86_64__)
     hook_next_syscall = real_resolve(REAL_syscall);
 #endif
-    const char *handed_over = follow_begin(environ, HANDOVER_VARIABLE);
+    const char *handed_over = follow_begin(__environ, HANDOVER_VARIABLE);
     read_settings(follow_words());
     if (!settings.follow)
-        follow_remember(environ);
+        follow_remember(__environ);
     if (settings.rules[0])
         read_rules();
     if (handed_over)

@@ -31,7 +31,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <threads.h>
-#include <unistd.h>
+#include <unistd.h> /* __environ; a program may have a variable of its own named `environ` */
 #include <wordexp.h>
 
 /* What open and longjmp become when their caller is compiled with _FORTIFY_SOURCE; no header

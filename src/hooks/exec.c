@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <unistd.h>
 
-extern char **environ;
-
 static int run_execve(const struct start *start, char *const envp[]) {
     return real(execve)(start->file, start->argv, envp);
 }
@@ -27,7 +25,7 @@ HOOK int execve(const char *path, char *const argv[], char *const envp[]) {
 }
 
 HOOK int execv(const char *path, char *const argv[]) {
-    return hook_execve(path, argv, environ, CALLER);
+    return hook_execve(path, argv, __environ, CALLER);
 }
 
 static int run_execvpe(const struct start *start, char *const envp[]) {
@@ -44,7 +42,7 @@ static int exec_searching(const char *file, char *const argv[], char *const envp
 }
 
 HOOK int execvp(const char *file, char *const argv[]) {
-    return exec_searching(file, argv, environ, CALLER);
+    return exec_searching(file, argv, __environ, CALLER);
 }
 
 HOOK int execvpe(const char *file, char *const argv[], char *const envp[]) {
@@ -114,7 +112,7 @@ HOOK int execl(const char *path, const char *arg, ...) {
     COUNT_ARGUMENTS(arg, count);
     char *argv[count + 1];
     COPY_ARGUMENTS(arg, argv, count, (void)0);
-    return hook_execve(path, argv, environ, CALLER);
+    return hook_execve(path, argv, __environ, CALLER);
 }
 
 HOOK int execlp(const char *file, const char *arg, ...) {
@@ -122,7 +120,7 @@ HOOK int execlp(const char *file, const char *arg, ...) {
     COUNT_ARGUMENTS(arg, count);
     char *argv[count + 1];
     COPY_ARGUMENTS(arg, argv, count, (void)0);
-    return exec_searching(file, argv, environ, CALLER);
+    return exec_searching(file, argv, __environ, CALLER);
 }
 
 HOOK int execle(const char *path, const char *arg, ...) {

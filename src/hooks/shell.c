@@ -20,8 +20,6 @@
 #define SHELL "/bin/sh"
 #define CANNOT_RUN 127
 
-extern char **environ;
-
 static int run_shell(const struct start *s, char *const envp[]) {
     return real(posix_spawn)(s->pid, s->file, s->actions, s->attributes, s->argv, envp);
 }
@@ -40,7 +38,7 @@ static int start_shell(const char *command, pid_t *pid, const posix_spawn_file_a
     const char *dashed[] = {"sh", "-c", "--", command, NULL};
     struct start start = {.file = SHELL,
                           .argv = (char *const *)(has_dashes() ? dashed : plain),
-                          .envp = environ,
+                          .envp = __environ,
                           .pid = pid,
                           .actions = actions,
                           .attributes = attributes};

@@ -14,8 +14,6 @@
 #include <limits.h>
 #include <string.h>
 
-extern char **environ;
-
 #define ON_STACK 1024 /* entries */
 /* Names that other threads may add between counting and copying before it must be done again. */
 #define MORE_ENTRIES 32
@@ -91,7 +89,7 @@ static int put_back_and_run(const struct making *m, char *array[], size_t count)
 
 static int fill_and_run(const struct making *m, char *array[], size_t slots) {
     size_t count =
-        envp_view(m->start->envp, environ, m->differences, m->difference_count, array, slots);
+        envp_view(m->start->envp, __environ, m->differences, m->difference_count, array, slots);
     return count == ENVP_NO_ROOM ? TOO_SMALL : put_back_and_run(m, array, count);
 }
 
@@ -123,7 +121,7 @@ static const char *path_of(const struct making *m) {
 int start_program(struct start *start, start_run *run, const struct caller *caller) {
     bool is_borrowed = owner_is_vfork_child();
     view_program_starts(caller);
-    if (start->envp != environ && !can_read_all(start->envp))
+    if (start->envp != __environ && !can_read_all(start->envp))
         return run(start, start->envp);
     size_t max = view_differences_max();
     struct view_difference differences[max + 1];

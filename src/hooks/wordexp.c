@@ -19,8 +19,6 @@
 #include <sys/wait.h>
 #include <wordexp.h>
 
-extern char **environ;
-
 /* What the child heeds; the others say where the result goes. */
 #define CHILD_FLAGS (WRDE_NOCMD | WRDE_UNDEF | WRDE_SHOWERR)
 
@@ -95,7 +93,7 @@ static bool is_in(char *const array[], const char *entry) {
 static void put_assignments(int fd, char *const before[]) {
     size_t count = 0;
     for (int is_telling = 0; is_telling < 2; is_telling++) {
-        for (char **entry = environ; entry && *entry; entry++) {
+        for (char **entry = __environ; entry && *entry; entry++) {
             if (is_in(before, *entry))
                 continue;
             if (is_telling)
@@ -112,7 +110,7 @@ static void put_assignments(int fd, char *const before[]) {
 static int expand(const struct start *start, char *const envp[]) {
     const struct job *job = (const struct job *)start->argv;
     wordexp_t result = {0};
-    environ = (char **)envp;
+    __environ = (char **)envp;
     sys_restore_signals(&job->mask);
     int error = real(wordexp)(job->words, &result, job->flags & CHILD_FLAGS);
     size_t count = error ? 0 : result.we_wordc;

@@ -7,8 +7,6 @@
 #include <link.h>
 #include <string.h>
 
-extern char **environ;
-
 #define LIBRARY_NAME "libraceshim"
 #define SCRIPTS_DEEP 5
 
@@ -56,7 +54,7 @@ typedef bool try_path(void *context, const char *path);
 
 static bool search_path(const char *file, const char *path, try_path *try, void *context) {
     if (!path)
-        path = program_variable(environ, "PATH");
+        path = program_variable(__environ, "PATH");
     if (strchr(file, '/'))
         return try(context, file);
     path = path ? path : "/bin:/usr/bin";
