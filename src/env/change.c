@@ -230,34 +230,41 @@ static bool clear_array(struct env_thread *thread, stack_id stack, bool *left) {
     return true;
 }
 
-/* Does every removal land in `environ`? Notes what is to be removed. */
-static bool all_goes_to_array(const struct env_thread *thread) {
-    size_t at = 0;
-    for (char *entry; __environ && (entry = __environ[at]) != NULL; at++) {
+static void note_what_is_in_environ(void) {
+    for (size_t at = 0; __environ && __environ[at]; at++) {
+        char *entry = __environ[at];
         size_t length = names_length(entry);
         struct variable *v = entry[length] == '=' ? names_make(entry, length) : NULL;
         if (v)
             v->to_clear = true;
     }
+}
+
+static bool all_goes_to_array(const struct env_thread *thread) {
     for (struct variable *v = names_all(); v; v = v->next)
         if (v->to_clear && goes_to_layer(thread, v))
             return false;
     return true;
 }
 
-/* The array is left as it is, for those who walk through it: no entry becomes NULL under their hands. */
+/* The array is left as it is, for those who walk through it: no entry becomes NULL under their hands. Whether the removals
+ * are recorded is asked once: another thread that ends meanwhile must not leave one begun and not ended. */
 static void clear_at_once(struct env_thread *thread, stack_id stack) {
     struct scope_write write;
-    for (struct variable *v = is_shared() ? names_all() : NULL; v; v = v->next)
+    bool recorded = is_shared();
+    for (struct variable *v = names_all(); recorded && v; v = v->next)
         if (v->to_clear)
             scope_write_begin(&write, v, NULL, thread, stack);
     array_clear();
-    for (struct variable *v = is_shared() ? names_all() : NULL; v; v = v->next)
-        if (v->to_clear) {
+    for (struct variable *v = names_all(); v; v = v->next) {
+        if (v->to_clear && recorded) {
             write = (struct scope_write){v, v->writes};
             scope_write_end(&write);
-            v->to_clear = false;
         }
+        v->to_clear = false;
+    }
+    if (recorded && thread->scope && !thread_has_company())
+        scope_is_alone(thread->scope);
 }
 
 static bool clear_view(struct env_thread *thread, stack_id stack) {
@@ -267,6 +274,7 @@ static bool clear_view(struct env_thread *thread, stack_id stack) {
         return true;
     }
     note_what_is_seen();
+    note_what_is_in_environ();
     if (all_goes_to_array(thread)) {
         clear_at_once(thread, stack);
         return clear_known(thread, stack);
