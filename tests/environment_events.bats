@@ -33,16 +33,6 @@ finds_nothing() {
   for mode in "$@"; do finds "$mode" "$script"; done
 }
 
-# every KIND FILTER [JQ-OPTION...]: the filter holds for each record of the kind, and there is one
-every() {
-  local kind=$1 filter=$2
-  shift 2
-  events "$kind" | jq -se "$@" "length > 0 and all(.[]; $filter)" >/dev/null && return
-  printf 'not so: %s\n' "$filter"
-  events "$kind"
-  return 1
-}
-
 two_values='
 a start b
 a start c

@@ -56,6 +56,16 @@ events() {
   cat "$SESSION"/*.jsonl 2>/dev/null | jq -c --arg kind "$kind" 'select(.kind == $kind)'
 }
 
+# every KIND FILTER [JQ-OPTION...]: the filter holds for each record of the kind, and there is one
+every() {
+  local kind=$1 filter=$2
+  shift 2
+  events "$kind" | jq -se "$@" "length > 0 and all(.[]; $filter)" >/dev/null && return
+  printf 'not so: %s\n' "$filter"
+  events "$kind"
+  return 1
+}
+
 # no_events: what a program that needed no repair leaves behind
 no_events() { [ -z "$(cat "$SESSION"/*.jsonl 2>/dev/null)" ]; }
 

@@ -17,16 +17,6 @@ recorded() {
   return 1
 }
 
-# every KIND FILTER [JQ-OPTION...]: the filter holds for each record of the kind, and there is one
-every() {
-  local kind=$1 filter=$2
-  shift 2
-  events "$kind" | jq -se "$@" "length > 0 and all(.[]; $filter)" >/dev/null && return
-  printf 'not so: %s\n' "$filter"
-  events "$kind"
-  return 1
-}
-
 # A record says what a reader of it needs, and both stacks lead into the program.
 well_formed() {
   local kind=$1 probe=$2
