@@ -1,6 +1,8 @@
 #include "lock/mapped_file.h"
 
 #include "base/sys.h"
+#include "lock/hidden.h"
+#include "report/log.h"
 
 #include <sys/auxv.h>
 
@@ -60,6 +62,24 @@ bool mapped_file_map(struct mapped_file *file, int fd, size_t size, _Atomic uint
     sys_munmap(file->base, size);
     file->base = NULL;
     return false;
+}
+
+bool mapped_file_of_session(struct mapped_file *file, const char *name, int flags, size_t size,
+                            _Atomic uint64_t *usable) {
+    bool mapped = false;
+    hidden_begin();
+    int directory = log_open_directory();
+    int fd = directory < 0 ? -1
+                           : sys_openat(directory, name,
+                                        O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
+    if (fd >= 0) {
+        mapped = mapped_file_map(file, fd, size, usable);
+        sys_close(fd);
+    }
+    if (directory >= 0)
+        sys_close(directory);
+    hidden_end();
+    return mapped;
 }
 
 bool mapped_file_touch(const struct mapped_file *file, size_t at, size_t size) {

@@ -27,6 +27,11 @@ struct mapped_file {
  * first page can be touched. */
 bool mapped_file_map(struct mapped_file *file, int fd, size_t size, _Atomic uint64_t *usable);
 
+/* The same for a file of the session directory, which is opened with O_RDWR, O_CREAT, O_NOFOLLOW, O_CLOEXEC and `flags`,
+ * unseen by the locks' tables. */
+bool mapped_file_of_session(struct mapped_file *file, const char *name, int flags, size_t size,
+                            _Atomic uint64_t *usable);
+
 /* Can these bytes be touched? They are made so, once for each page. */
 bool mapped_file_touch(const struct mapped_file *file, size_t at, size_t size);
 

@@ -10,7 +10,6 @@
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/mapped_file.h"
-#include "report/log.h"
 #include "report/stack_file.h"
 
 #include <string.h>
@@ -25,21 +24,7 @@ static struct mapped_file file;
 static _Atomic uint64_t usable[MAPPED_WORDS(PICTURE_BYTES)];
 
 static bool map_picture(void) {
-    bool mapped = false;
-    hidden_begin();
-    int directory = log_open_directory();
-    int fd = directory < 0
-                 ? -1
-                 : sys_openat(directory, PICTURE_NAME,
-                              O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        mapped = mapped_file_map(&file, fd, PICTURE_BYTES, usable);
-        sys_close(fd);
-    }
-    if (directory >= 0)
-        sys_close(directory);
-    hidden_end();
-    if (!mapped)
+    if (!mapped_file_of_session(&file, PICTURE_NAME, O_NONBLOCK, PICTURE_BYTES, usable))
         return false;
     struct picture_head *head = (struct picture_head *)file.base;
     atomic_store(&head->version, PICTURE_VERSION);

@@ -5,7 +5,6 @@
 #include "lock/hidden.h"
 #include "lock/mapped_file.h"
 #include "lock/picture.h"
-#include "report/log.h"
 #include "report/stack_file.h"
 
 #include <string.h>
@@ -20,22 +19,9 @@ static _Atomic uint64_t usable[MAPPED_WORDS(TRACE_BYTES)];
 
 static bool map_trace(void) {
     char name[48];
-    bool mapped = false;
     if (!picture_name_file(TRACE_NAME, name, sizeof name))
         return false;
-    hidden_begin();
-    int directory = log_open_directory();
-    int fd = directory < 0 ? -1
-                           : sys_openat(directory, name,
-                                        O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        mapped = mapped_file_map(&file, fd, TRACE_BYTES, usable);
-        sys_close(fd);
-    }
-    if (directory >= 0)
-        sys_close(directory);
-    hidden_end();
-    if (!mapped)
+    if (!mapped_file_of_session(&file, name, O_EXCL, TRACE_BYTES, usable))
         return false;
     struct trace_head *head = (struct trace_head *)file.base;
     head->magic = TRACE_MAGIC;
