@@ -121,7 +121,11 @@ for_ever() {
 
 # ancestor JQ: of the only ancestor-wait
 ancestor() {
-  [ "$(events ancestor-wait | wc -l)" = 1 ]
+  [ "$(events ancestor-wait | wc -l)" = 1 ] || {
+    printf 'not one ancestor-wait; %s says:\n' "$SESSION" >&2
+    cat "$SESSION"/*.jsonl >&2
+    printf '%s\n' "$output" >&2
+  }
   events ancestor-wait | jq -r "$1"
 }
 
