@@ -181,6 +181,21 @@ ancestor() {
   [[ "$(ancestor .detail)" == *"neither ever will"* ]]
 }
 
+# Each of the two file systems gives its first file the same inode number. The kernel lists locks by processor.
+@test "L5: a lock on another file system's file of the same inode number is not taken for the one waited for" {
+  need flock taskset
+  unshare -m true 2>/dev/null || skip 'mount namespaces are not to be had'
+  taskset -c 1 true 2>/dev/null || skip 'there is one processor only'
+  mkdir one other
+  EXTRA_SETTINGS=lock-timeout=0.2 run shimmed unshare -m bash -c '
+    mount -t tmpfs none one && mount -t tmpfs none other || exit
+    taskset -c 0 flock other/file taskset -c 1 "$1" flock holds one/file
+    stat -c inode=%i one/file other/file' bash "$PROBES/child_waits_for_parent"
+  [ "$status" = 0 ]
+  [ "$(fact inode | uniq | wc -l)" = 1 ]
+  [ "$(ancestor .there.pid)" = "$(fact parent)" ]
+}
+
 @test "L5: a grandchild of the holder waits for its ancestor" {
   need flock
   EXTRA_SETTINGS=lock-timeout=0.2 run shimmed flock file sh -c 'sh -c "flock file true; exit 0"; exit 0'

@@ -258,7 +258,8 @@ struct picture_request finding_picture_request(const struct request *q, const st
 static void fill_holder(struct draft *draft, const struct request *q, const struct file *file,
                         pid_t pid) {
     struct picture_request request = finding_picture_request(q, file);
-    request.taker = request.lock_class == OWNER_FLOCK ? holder_flock_taker(file->ino, q->type) : 0;
+    request.taker =
+        request.lock_class == OWNER_FLOCK ? holder_flock_taker(file->dev, file->ino, q->type) : 0;
     struct picture_holder *holder = &draft->holder;
     if (!picture_find_holder(&request, pid, holder) && pid <= 0)
         return;

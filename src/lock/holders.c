@@ -596,36 +596,57 @@ pid_t holder_find(uint64_t dev, uint64_t ino, const struct byte_range *range,
     return pid > 0 ? pid : find_in_proc(&question, FDINFO_OFD);
 }
 
-/* The type of the flock lock on the file which keeps out one of the wanted type, and who took it, as
- * the kernel lists it; in another pid namespace it lists none. */
-static pid_t flock_taker(uint64_t ino, enum range_type wanted, uint64_t *type) {
+/* Does the kernel list it as lying on this device? Some file systems tell stat another one. */
+static bool is_on(const struct fdinfo_lock *lock, uint64_t dev) {
+    return makedev(lock->dev_major, lock->dev_minor) == dev;
+}
+
+/* One that lives must have the file open, unless that cannot be seen. Who has ended may have had it. */
+static bool may_have_taken(pid_t pid, const struct question *question) {
+    return is_dead(pid) || look_through(pid, question, FDINFO_FLOCK, &(int){0}) != HOLDER_NO;
+}
+
+/* The flock lock on the file which keeps out one of the wanted type, as the kernel lists it; in another pid namespace
+ * it lists none. Where none is listed on this device, the first one on a file of the same inode number, if whoever took
+ * it may have meant this file. False: none. */
+static bool find_flock(uint64_t dev, uint64_t ino, enum range_type wanted,
+                       struct fdinfo_lock *found) {
     char chunk[1024];
     struct fdinfo_parser parser = {0};
     struct fdinfo_lock lock;
-    pid_t taker = 0;
+    bool is_found = false, is_sure = false;
     int fd = sys_openat(AT_FDCWD, "/proc/locks", O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
-        return 0;
-    for (ssize_t got; taker == 0 && (got = sys_read(fd, chunk, sizeof chunk)) > 0;)
-        for (const char *at = chunk; fdinfo_next(&parser, &at, chunk + got, &lock);)
-            if (taker == 0 && lock.lock_class == FDINFO_FLOCK && !lock.waiting &&
-                lock.inode == ino && (lock.type == RANGE_WRITE || wanted == RANGE_WRITE)) {
-                taker = lock.pid;
-                *type = lock.type;
-            }
+        return false;
+    for (ssize_t got; !is_sure && (got = sys_read(fd, chunk, sizeof chunk)) > 0;)
+        for (const char *at = chunk; !is_sure && fdinfo_next(&parser, &at, chunk + got, &lock);) {
+            if (lock.lock_class != FDINFO_FLOCK || lock.waiting || lock.inode != ino ||
+                (lock.type != RANGE_WRITE && wanted != RANGE_WRITE))
+                continue;
+            is_sure = is_on(&lock, dev);
+            if (is_sure || !is_found)
+                *found = lock;
+            is_found = true;
+        }
     sys_close(fd);
-    return taker > 0 ? taker : 0;
+    struct question question = {dev, ino, {0, RANGE_MAX}, found->type};
+    return is_sure || (is_found && may_have_taken(found->pid, &question));
 }
 
-pid_t holder_flock_taker(uint64_t ino, enum range_type wanted) {
-    uint64_t type;
-    return flock_taker(ino, wanted, &type);
+pid_t holder_flock_taker(uint64_t dev, uint64_t ino, enum range_type wanted) {
+    struct fdinfo_lock lock = {0};
+    return find_flock(dev, ino, wanted, &lock) && lock.pid > 0 ? lock.pid : 0;
 }
 
 pid_t holder_find_flock(uint64_t dev, uint64_t ino, enum range_type wanted) {
     struct question question = {dev, ino, {0, RANGE_MAX}, RANGE_WRITE};
     struct answer answer;
-    pid_t taker = flock_taker(ino, wanted, &question.type);
+    struct fdinfo_lock lock = {0};
+    pid_t taker = 0;
+    if (find_flock(dev, ino, wanted, &lock)) {
+        taker = lock.pid > 0 ? lock.pid : 0;
+        question.type = lock.type;
+    }
     struct question place = place_of(&question, FDINFO_FLOCK);
     self();
     if (taker > 0 && !is_dead(taker))

@@ -92,7 +92,7 @@ pid_t holder_find(uint64_t dev, uint64_t ino, const struct byte_range *range, en
 pid_t holder_find_flock(uint64_t dev, uint64_t ino, enum range_type wanted);
 
 /* Who took it, dead or alive; 0: not known, or dead and in a pid namespace that is not the first. */
-pid_t holder_flock_taker(uint64_t ino, enum range_type wanted);
+pid_t holder_flock_taker(uint64_t dev, uint64_t ino, enum range_type wanted);
 
 /* Asks the kernel whether this descriptor of that process carries a lock of the class (enum
  * fdinfo_class) and type which overlaps the range. */
