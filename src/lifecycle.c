@@ -27,6 +27,7 @@
 #include "report/log.h"
 
 #include <errno.h>
+#include <link.h>
 #include <string.h>
 
 struct settings settings;
@@ -115,12 +116,24 @@ static void read_settings(const char *words) {
     scratch_end(again, sizeof *again);
 }
 
+/* Behind the kernel's strings lies the name that it was given for the program. getauxval would say where as well, but
+ * the loader would have to find it, in every process. 0: somebody shortened the array before us; or this is none of the
+ * kernel's, because the library was not preloaded. */
+static uintptr_t end_of_strings(int argc, char **argv, char **envp) {
+    if (envp != argv + argc + 1)
+        return 0;
+    while (*envp)
+        envp++;
+    for (const ElfW(auxv_t) *entry = (const void *)(envp + 1); entry->a_type != AT_NULL; entry++)
+        if (entry->a_type == AT_EXECFN)
+            return entry->a_un.a_val;
+    return 0;
+}
+
 /* The environment comes with the call: `environ` may be the program's own variable, of another name for us. */
 __attribute__((constructor)) static void load(int argc, char **argv, char **envp) {
-    (void)argc;
-    (void)argv;
     symbol_mark_last();
-    array_loaded(envp);
+    array_loaded(envp, end_of_strings(argc, argv, envp));
     thread_begin();
 #if defined(__x86_64__)
     hook_next_syscall = real_resolve(REAL_syscall);

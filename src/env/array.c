@@ -35,7 +35,6 @@
 #include "env/name.h"
 
 #include <string.h>
-#include <sys/auxv.h>
 #include <time.h>
 
 /* Not `environ`: a program may have a variable of its own of that name, which libc does not look at. */
@@ -76,12 +75,10 @@ bool env_alone(void) {
            !atomic_load_explicit(&env_threads_started, memory_order_relaxed);
 }
 
-/* The strings lie above the array, and below the name that the kernel was given for the program. */
-void array_loaded(char **array) {
-    uintptr_t end = getauxval(AT_EXECFN);
+void array_loaded(char **array, uintptr_t strings_end) {
     initial = array;
-    if (end > (uintptr_t)array)
-        name_kernel = (struct name_memory){(uintptr_t)array, end - (uintptr_t)array};
+    if (strings_end > (uintptr_t)array)
+        name_kernel = (struct name_memory){(uintptr_t)array, strings_end - (uintptr_t)array};
 }
 
 static char **load_environ(void) {

@@ -24,8 +24,9 @@ extern _Atomic bool env_threads_started;
 /* No second thread was ever started. */
 bool env_alone(void);
 
-/* The array that the kernel made. Its slots are nobody's, like those of ours: no program frees them. */
-void array_loaded(char **initial);
+/* The array that the kernel made. Its slots are nobody's, like those of ours: no program frees them. The strings lie above
+ * it, and below strings_end; 0: it is not known where. */
+void array_loaded(char **initial, uintptr_t strings_end);
 
 /* getenv as libc's: the first entry of that name, or NULL. Lock-free, async-signal-safe, and never misses a variable that
  * was set all along. Returns the entry, not its value: NAME=value. */

@@ -1,5 +1,8 @@
 #include "env/envp.h"
 
+#include "base/layout.h"
+#include "env/name.h"
+
 #include <string.h>
 
 #define PRELOAD_LENGTH (sizeof ENVP_PRELOAD - 1)
@@ -16,10 +19,6 @@ size_t envp_count(char *const envp[]) {
     return count;
 }
 
-bool envp_is_named(const char *entry, const char *name, size_t length) {
-    return strncmp(entry, name, length) == 0 && entry[length] == '=';
-}
-
 static bool is_same(const char *a, const char *b) {
     return a == b || strcmp(a, b) == 0;
 }
@@ -28,7 +27,7 @@ static bool is_same(const char *a, const char *b) {
 static char *find(char *const array[], const char *name, size_t length) {
     char *entry;
     for (size_t i = 0; array && (entry = entry_at(array, i)); i++)
-        if (envp_is_named(entry, name, length))
+        if (name_is(entry, name, length))
             return entry;
     return NULL;
 }
@@ -93,7 +92,7 @@ static bool is_whole(char *const array[], size_t count, char *const base[],
     for (size_t i = 0; base && (entry = entry_at(base, i)); i++) {
         size_t length = strcspn(entry, "=");
         if (length == 0 || entry[length] == '\0' ||
-            find_from(array, count, &from, envp_is_named, entry, length))
+            find_from(array, count, &from, name_is, entry, length))
             continue;
         if (!is_removed(differences, difference_count, entry, length))
             return false;
@@ -106,7 +105,7 @@ static size_t leave_out(char **array, size_t count, char *const base[], bool is_
                         const struct view_difference *d) {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++)
-        if (!envp_is_named(array[i], d->name, d->length) ||
+        if (!name_is(array[i], d->name, d->length) ||
             !(is_inherited || is_base_entry(base, d, array[i])))
             array[kept++] = array[i];
     array[kept] = NULL;
@@ -116,7 +115,7 @@ static size_t leave_out(char **array, size_t count, char *const base[], bool is_
 static size_t apply(char **array, size_t count, char *const base[], bool is_inherited,
                     bool is_wanted, const struct view_difference *d) {
     size_t at = 0;
-    while (at < count && !envp_is_named(array[at], d->name, d->length))
+    while (at < count && !name_is(array[at], d->name, d->length))
         at++;
     if (at == count) {
         if (is_wanted && d->entry) {
@@ -156,11 +155,18 @@ size_t envp_view(char *const given[], char *const base[], const struct view_diff
 
 /* ---- Our settings ---- */
 
-const char *envp_library_in(const char *list, size_t *length) {
-    static const char separators[] = " :";
+/* By hand: this runs in every process, and the loader would have to find libc's. */
+EVERY_PROCESS static size_t element_length(const char *list) {
+    size_t length = 0;
+    while (list[length] != '\0' && list[length] != ' ' && list[length] != ':')
+        length++;
+    return length;
+}
+
+EVERY_PROCESS const char *envp_library_in(const char *list, size_t *length) {
     size_t name = sizeof ENVP_LIBRARY - 1;
     for (;; list++) {
-        *length = strcspn(list, separators);
+        *length = element_length(list);
         if (*length >= name && memcmp(list + *length - name, ENVP_LIBRARY, name) == 0 &&
             (*length == name || list[*length - name - 1] == '/'))
             return list;
@@ -174,7 +180,7 @@ const char *envp_library_in(const char *list, size_t *length) {
 static char **find_preload(char *const array[]) {
     char **found = NULL;
     for (size_t i = 0; array[i]; i++)
-        if (envp_is_named(array[i], ENVP_PRELOAD, PRELOAD_LENGTH))
+        if (name_is(array[i], ENVP_PRELOAD, PRELOAD_LENGTH))
             found = (char **)&array[i];
     return found;
 }

@@ -25,9 +25,6 @@
 /* NULL is an environment without entries, as it is for the kernel. */
 size_t envp_count(char *const envp[]);
 
-/* Does the entry begin with this name and a '='? */
-bool envp_is_named(const char *entry, const char *name, size_t length);
-
 /* Copies `given` into the array and applies the differences of the view. `base` is `environ`; given == base stands
  * for all ways of starting that take it from there. Returns the number of entries, which a NULL follows, or
  * ENVP_NO_ROOM if `slots` do not suffice: the array has grown since it was counted. */

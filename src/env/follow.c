@@ -1,6 +1,8 @@
 #include "env/follow.h"
 
+#include "base/layout.h"
 #include "base/settings.h"
+#include "env/name.h"
 
 #include <link.h>
 #include <stdint.h>
@@ -27,7 +29,7 @@ static struct store stores[] = {{few_bytes, sizeof few_bytes, 0},
                                 {many_bytes, sizeof many_bytes, 0}};
 
 /* The bytes as a string in memory of ours; NULL: no room. */
-static char *keep(const char *prefix, const char *bytes, size_t length) {
+EVERY_PROCESS static char *keep(const char *prefix, const char *bytes, size_t length) {
     size_t before = strlen(prefix);
     for (struct store *s = stores; s < stores + sizeof stores / sizeof *stores; s++) {
         if (before + length >= s->size - s->used)
@@ -45,7 +47,7 @@ static char *keep(const char *prefix, const char *bytes, size_t length) {
 /* Takes our library out of the list, with the separator before it, or the one behind it if it comes first. The string
  * itself is left alone: the kernel shows it, and the program may have it. Returns the list without, or NULL if nothing
  * is left. */
-static char *without_library(char *entry) {
+EVERY_PROCESS static char *without_library(char *entry) {
     size_t length;
     const char *list = entry + sizeof PRELOAD_EQUALS - 1;
     const char *ours = envp_library_in(list, &length);
@@ -65,7 +67,7 @@ static char *without_library(char *entry) {
     return shorter;
 }
 
-static char *hide_preload(char *entry) {
+EVERY_PROCESS static char *hide_preload(char *entry) {
     size_t length;
     while (entry && envp_library_in(entry + sizeof PRELOAD_EQUALS - 1, &length)) {
         char *shorter = without_library(entry);
@@ -76,7 +78,7 @@ static char *hide_preload(char *entry) {
     return entry;
 }
 
-static char *hide_settings(char *entry) {
+EVERY_PROCESS static char *hide_settings(char *entry) {
     if (!words) {
         follow_settings.settings = keep("", entry, strlen(entry));
         words =
@@ -88,21 +90,21 @@ static char *hide_settings(char *entry) {
 /* What lies behind the end of the array is the auxiliary vector, which some programs look for just there: the free
  * slots become entries of it that are to be ignored. An odd slot cannot; then it ends before it begins, and such
  * programs ask elsewhere. */
-static void fill_freed(char **end, size_t freed) {
+EVERY_PROCESS static void fill_freed(char **end, size_t freed) {
     for (size_t i = 0; i < freed; i++)
         end[1 + i] = (char *)(uintptr_t)(freed % 2 == 0 && i % 2 == 0 ? AT_IGNORE : 0);
 }
 
-const char *follow_begin(char **envp, const char *passed) {
+EVERY_PROCESS const char *follow_begin(char **envp, const char *passed) {
     size_t length = strlen(passed), kept = 0, i = 0;
     const char *value = NULL;
     for (; envp && envp[i]; i++) {
         char *entry = envp[i];
-        if (envp_is_named(entry, ENVP_PRELOAD, sizeof ENVP_PRELOAD - 1)) {
+        if (name_is(entry, ENVP_PRELOAD, sizeof ENVP_PRELOAD - 1)) {
             entry = hide_preload(entry);
-        } else if (envp_is_named(entry, ENVP_SETTINGS, sizeof ENVP_SETTINGS - 1)) {
+        } else if (name_is(entry, ENVP_SETTINGS, sizeof ENVP_SETTINGS - 1)) {
             entry = hide_settings(entry);
-        } else if (envp_is_named(entry, passed, length)) {
+        } else if (name_is(entry, passed, length)) {
             value = value ? value : entry + length + 1;
             entry = NULL;
         }
@@ -117,7 +119,7 @@ const char *follow_begin(char **envp, const char *passed) {
     return value;
 }
 
-const char *follow_words(void) {
+EVERY_PROCESS const char *follow_words(void) {
     return words;
 }
 

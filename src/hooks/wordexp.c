@@ -123,7 +123,7 @@ static int expand(const struct start *start, char *const envp[]) {
 }
 
 static _Noreturn void be_child(struct job *job, const struct caller *caller) {
-    struct start start = {.file = "", .argv = (char *const *)job, .envp = environ};
+    struct start start = {.file = "", .argv = (char *const *)job, .envp = __environ};
     forget_handlers();
     start_program(&start, expand, caller);
     for (;;)

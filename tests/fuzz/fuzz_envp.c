@@ -7,6 +7,8 @@
  */
 #include "env/envp.h"
 
+#include "env/name.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +51,7 @@ static size_t read_view(void) {
 static size_t count_named(char *const array[], const char *name) {
     size_t count = 0;
     for (size_t i = 0; array[i]; i++)
-        count += envp_is_named(array[i], name, strlen(name));
+        count += name_is(array[i], name, strlen(name));
     return count;
 }
 
@@ -66,7 +68,7 @@ static void make(char *const given[], char *const base[], size_t differing) {
     count = envp_put_back(array, count, &ours, text);
     const char *heeded = NULL;
     for (size_t i = 0; i < count; i++)
-        if (envp_is_named(array[i], "LD_PRELOAD", 10))
+        if (name_is(array[i], "LD_PRELOAD", 10))
             heeded = array[i];
     if (envp_count(array) != count || count + 2 > slots ||
         count_named(array, "LD_PRELOAD") != preloads + !preloads ||

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
@@ -401,10 +402,10 @@ TEST("E6: a loop that unsets what one pointer points to ends") {
     own_entries(200);
     unset_all_by(environ);
     own_entries(200);
-    array_loaded(environ);
+    array_loaded(environ, getauxval(AT_EXECFN));
     our_unset("M100");
     unset_all_by(many);
-    array_loaded(NULL);
+    array_loaded(NULL, 0);
     atomic_store(&env_threads_started, false);
 }
 
