@@ -68,7 +68,7 @@ static uint8_t treatment_of(enum rule_kind kind, const struct word *word) {
     static const struct {
         uint8_t kind;
         uint8_t treatment;
-        const char *name;
+        char name[14];
     } names[] = {
         {RULE_LOCK, LOCK_RULE_DESCRIPTION, "description"},
         {RULE_LOCK, LOCK_RULE_PROCESS, "process"},

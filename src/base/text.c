@@ -151,8 +151,8 @@ void text_add_escaped(struct text *text, const char *string) {
 
 /* Pairs of bounds, in ASCII. */
 static const struct {
-    const char *name;
-    const char *ranges;
+    char name[7];
+    char ranges[9];
 } glob_classes[] = {
     {"alnum", "09AZaz"},   {"alpha", "AZaz"},   {"blank", "\t\t  "}, {"cntrl", "\1\37\177\177"},
     {"digit", "09"},       {"graph", "!~"},     {"lower", "az"},     {"print", " ~"},

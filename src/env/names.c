@@ -134,16 +134,15 @@ bool names_set_pin(struct variable *variable, uint32_t slot, pin pin) {
 }
 
 /* What glibc reads for itself while a program runs, in whichever thread it happens to: no thread can have its own. */
-static const char *const libc_names[] = {
+static const char libc_names[][16] = {
     "TZ",       "TZDIR",       "LANG",           "LANGUAGE",      "LC_*",
     "LOCPATH",  "NLSPATH",     "OUTPUT_CHARSET", "RES_OPTIONS",   "LOCALDOMAIN",
     "RESOLV_*", "HOSTALIASES", "MALLOC_*",       "GCONV_PATH",    "GETCONF_DIR",
-    "MSGVERB",  "DATEMSK",     "SEV_LEVEL",      "ARGP_HELP_FMT", "POSIXLY_CORRECT",
-    NULL};
+    "MSGVERB",  "DATEMSK",     "SEV_LEVEL",      "ARGP_HELP_FMT", "POSIXLY_CORRECT"};
 
 static bool is_libc_name(const char *name) {
-    for (const char *const *pattern = libc_names; *pattern; pattern++)
-        if (glob_match(*pattern, name))
+    for (size_t i = 0; i < sizeof libc_names / sizeof *libc_names; i++)
+        if (glob_match(libc_names[i], name))
             return true;
     return false;
 }

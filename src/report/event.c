@@ -2,10 +2,12 @@
 
 #define NAME(word, name) name,
 
-static const char *const kind_names[] = {EVENT_KINDS(NAME)};
-static const char *const action_names[] = {EVENT_ACTIONS(NAME)};
-static const char *const severity_names[] = {"error", "warning", "note"};
-static const char *const type_names[] = {"read", "write"};
+/* Of one width: pointers would be relocated in every process. */
+typedef char event_name[20];
+static const event_name kind_names[] = {EVENT_KINDS(NAME)};
+static const event_name action_names[] = {EVENT_ACTIONS(NAME)};
+static const event_name severity_names[] = {"error", "warning", "note"};
+static const event_name type_names[] = {"read", "write"};
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 _Static_assert(LENGTH(kind_names) == EVENT_KIND_COUNT, "each kind has a name");
@@ -13,7 +15,7 @@ _Static_assert(LENGTH(action_names) == ACTION_COUNT, "each action has a name");
 _Static_assert(LENGTH(severity_names) == SEVERITY_COUNT, "each severity has a name");
 _Static_assert(LENGTH(type_names) == EVENT_LOCK_TYPES, "each type has a name");
 
-static const char *name_at(const char *const *names, size_t count, size_t index) {
+static const char *name_at(const event_name *names, size_t count, size_t index) {
     return index < count ? names[index] : "unknown";
 }
 

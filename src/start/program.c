@@ -201,8 +201,8 @@ static bool read_dynamic(const struct program *program, const struct head *head,
 }
 
 static bool is_runtime(const char *name) {
-    static const char *const names[] = {"libasan.so", "libhwasan.so", "libclang_rt.asan",
-                                        "libclang_rt.hwasan"};
+    static const char names[][20] = {"libasan.so", "libhwasan.so", "libclang_rt.asan",
+                                     "libclang_rt.hwasan"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strncmp(name, names[i], strlen(names[i])) == 0)
             return true;
