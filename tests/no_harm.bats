@@ -513,3 +513,19 @@ END
   run bash -c "readelf -d '$LIBRARY' | grep -E 'TEXTREL|RPATH|RUNPATH'"
   [ "$output" = '' ]
 }
+
+@test "H1: a process that neither locks, nor contends, nor starts a program has none of the code for it in memory" {
+  local program late
+  # shellcheck disable=SC2016 # of Perl
+  printf '%s\n' '$ENV{A} = 1; open(F, "/proc/self/smaps"); print <F>' >changes.pl
+  for program in 'cat /proc/self/smaps' 'perl changes.pl'; do
+    # shellcheck disable=SC2086 # a list of words
+    run with_settings 'locks=repair env=scoped' $program
+    [ "$status" = 0 ]
+    late=$(awk '
+      /^[0-9a-f]+-/ { code = /libraceshim.so$/ && $2 ~ /x/; segments += code }
+      code && segments == 2 && /^Rss:/ { print $2 }' <<<"$output")
+    [ -n "$late" ] || skip "the linker did not take src/layout.ld"
+    [ "$late" = 0 ]
+  done
+}

@@ -1,6 +1,6 @@
-/* Where a function lies: see layout.ld. Most of a room is needed by processes that lock, or find
- * something; a function of such a file that every process runs when it starts or forks,
- * is marked and lies with the hooks.
+/* Where a function lies: see layout.ld. Most of a room is needed by processes that lock, contend or
+ * find something; a function of such a file that every process runs when it starts, forks or
+ * changes its environment is marked and lies with the hooks.
  */
 #ifndef RACESHIM_BASE_LAYOUT_H
 #define RACESHIM_BASE_LAYOUT_H

@@ -1,5 +1,6 @@
 #include "env/tell.h"
 
+#include "base/layout.h"
 #include "base/loaded.h"
 #include "base/owner.h"
 #include "base/sys.h"
@@ -230,7 +231,7 @@ void tell_keep_for_child(struct env_thread *thread) {
     }
 }
 
-bool tell_has_kept(void) {
+EVERY_PROCESS bool tell_has_kept(void) {
     return kept != NULL;
 }
 
@@ -289,7 +290,7 @@ struct tell_site tell_count_write(const char *name, const char *entry, stack_id 
     return untold;
 }
 
-void tell_unsafe_write(const struct tell_site *site) {
+EVERY_PROCESS void tell_unsafe_write(const struct tell_site *site) {
     if (site->times == 0)
         return;
     int saved = errno;
@@ -306,7 +307,7 @@ void tell_unsafe_write(const struct tell_site *site) {
 }
 
 /* The record is there, so all of it but the count is what it was. */
-void tell_counts(void) {
+EVERY_PROCESS void tell_counts(void) {
     for (unsigned chain = 0; site_count && chain < SITE_CHAINS; chain++) {
         struct tell_site untold = {.times = 0};
         struct site *site = NULL;

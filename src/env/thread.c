@@ -1,5 +1,6 @@
 #include "env/thread.h"
 
+#include "base/layout.h"
 #include "base/owner.h"
 #include "base/sys.h"
 #include "env/layer.h"
@@ -44,22 +45,22 @@ static _Atomic bool is_any_known; /* set, never taken back */
 static pthread_key_t key;
 static enum { KEY_NONE, KEY_MADE, KEY_REFUSED } key_state;
 
-void thread_begin(void) {
+EVERY_PROCESS void thread_begin(void) {
     self = &initial_thread;
     has_begun = true;
 }
 
-struct env_thread *thread_known(void) {
+EVERY_PROCESS struct env_thread *thread_known(void) {
     if (__builtin_expect(!self && !has_begun, 0))
         return &initial_thread;
     return self;
 }
 
-bool thread_is_initial(const struct env_thread *thread) {
+EVERY_PROCESS bool thread_is_initial(const struct env_thread *thread) {
     return thread->initial;
 }
 
-bool thread_has_company(void) {
+EVERY_PROCESS bool thread_has_company(void) {
     return atomic_load_explicit(&lives, memory_order_relaxed) > 1;
 }
 

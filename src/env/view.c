@@ -1,5 +1,6 @@
 #include "env/view.h"
 
+#include "base/layout.h"
 #include "base/loaded.h"
 #include "env/array.h"
 #include "env/layer.h"
@@ -130,7 +131,7 @@ void view_keep_for_child(const struct view_difference *differences, size_t count
     }
 }
 
-void view_forget_fork(const char *name, size_t length) {
+EVERY_PROCESS void view_forget_fork(const char *name, size_t length) {
     if (!atomic_load_explicit(&any_before_fork, memory_order_relaxed))
         return;
     struct variable *v = names_find(name, length);
