@@ -30,13 +30,15 @@ static struct index *make(size_t count) {
         return NULL;
     size_t tags = WHOLE_LINES((capacity + INDEX_STEP) * sizeof(uint16_t));
     size_t sums = (INDEX_BLOCKS_TO(capacity)) * sizeof(struct sums);
-    char *memory = env_memory(tags + sums + sizeof(struct index));
+    size_t first = INDEX_CLASSES * sizeof(uint32_t);
+    char *memory = env_memory(tags + sums + first + sizeof(struct index));
     if (!memory)
         return NULL;
-    struct index *index = (struct index *)(memory + tags + sums);
+    struct index *index = (struct index *)(memory + tags + sums + first);
     index->capacity = (uint32_t)capacity;
     index->tags = (uint16_t *)memory;
     index->sums = (struct sums *)(memory + tags);
+    index->first = (uint32_t *)(memory + tags + sums);
     sums_ask_processor();
     return index;
 }
@@ -44,7 +46,11 @@ static struct index *make(size_t count) {
 /* False: too many are loose. */
 static bool set_tag(struct index *index, size_t at, const char *entry) {
     if (name_lies_in(&name_kernel, entry) || strings_has(entry)) {
-        INDEX_SET(&index->tags[at], name_tag_of_entry(entry));
+        uint16_t tag = name_tag_of_entry(entry);
+        uint32_t *first = &index->first[INDEX_CLASS(tag)];
+        INDEX_SET(&index->tags[at], tag);
+        if (at < *first)
+            INDEX_SET(first, (uint32_t)at);
         return true;
     }
     INDEX_SET(&index->tags[at], 0);
@@ -61,11 +67,11 @@ static bool set_tag(struct index *index, size_t at, const char *entry) {
 /* From the block of this slot on to that of the NULL. */
 static void add_up(struct index *index, char *const *base, size_t from) {
     struct sums sums = {{0}, {0}};
-    size_t block = from > INDEX_FROM ? INDEX_BLOCKS_TO(from) - 1 : 0;
+    size_t block = INDEX_BLOCKS_TO(from) - 1;
     if (block > 0)
         sums = index->sums[block - 1];
     for (; block < INDEX_BLOCKS_TO(index->count); block++) {
-        sums_add(&sums, base + INDEX_FROM + block * SUMS_BLOCK);
+        sums_add(&sums, base + block * SUMS_BLOCK);
         for (int k = 0; k < SUMS_BLOCK; k++) {
             INDEX_SET(&index->sums[block].s[k], sums.s[k]);
             INDEX_SET(&index->sums[block].t[k], sums.t[k]);
@@ -75,6 +81,8 @@ static void add_up(struct index *index, char *const *base, size_t from) {
 
 static bool fill(struct index *index, char **base, size_t count) {
     INDEX_SET(&index->loose_count, 0);
+    for (int class = 0; class < INDEX_CLASSES; class ++)
+        INDEX_SET(&index->first[class], UINT32_MAX);
     for (size_t i = 0; i < count; i++)
         if (!set_tag(index, i, __atomic_load_n(base + i, __ATOMIC_ACQUIRE)))
             return false;
@@ -106,7 +114,7 @@ bool index_build(char **base, size_t count) {
 bool index_is_for(char *const *base) {
     const struct index *index = atomic_load_explicit(&index_now, memory_order_relaxed);
     return index && index->base == base &&
-           sums_agree(&index->sums[INDEX_BLOCKS_TO(index->count) - 1], base + INDEX_FROM,
+           sums_agree(&index->sums[INDEX_BLOCKS_TO(index->count) - 1], base,
                       INDEX_BLOCKS_TO(index->count));
 }
 

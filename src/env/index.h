@@ -23,13 +23,13 @@
 /* Where libc's walk is longer than this, half of its time is wanted. */
 #define INDEX_LEAST 60
 #define INDEX_LOOSE 16
-/* So many slots are looked at before the index is: what is found there is found as fast as by libc. A multiple of 8. */
-#define INDEX_FROM 8
 /* Tags that are compared at once. */
 #define INDEX_STEP 32
-/* The sums are those of blocks from INDEX_FROM on. The last one may go beyond the NULL: so many slots must be readable
- * there. */
-#define INDEX_BLOCKS_TO(slot) (((slot)-INDEX_FROM) / SUMS_BLOCK + 1)
+/* A search begins where the first of its class lies. */
+#define INDEX_CLASSES 256
+#define INDEX_CLASS(tag) ((uint32_t)(tag)*UINT32_C(40503) >> 8 & (INDEX_CLASSES - 1))
+/* The last block may go beyond the NULL: so many slots must be readable there. */
+#define INDEX_BLOCKS_TO(slot) ((slot) / SUMS_BLOCK + 1)
 #define INDEX_BEYOND SUMS_BLOCK
 
 struct index {
@@ -40,6 +40,7 @@ struct index {
     uint32_t loose_count;
     uint32_t loose[INDEX_LOOSE]; /* ascending */
     uint16_t *tags;              /* 0: loose, or none */
+    uint32_t *first;             /* for each class of tags: no slot before has one of them */
     struct sums *sums;           /* of each block and all before it */
 };
 
@@ -64,7 +65,7 @@ extern struct index *_Atomic index_now;
 
 /* Made anew for this array, which the kernel made or is ours. False: not for this one. */
 bool index_build(char **base, size_t count);
-/* Is there one for this array, as it is now from slot INDEX_FROM on? */
+/* Is there one for this array, as it is now? */
 bool index_is_for(char *const *base);
 /* Where that was so, slot `at` of it has got this entry, instead of another or of the NULL. */
 void index_put(char **base, size_t at, char *entry, bool added);

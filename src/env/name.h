@@ -86,7 +86,7 @@ static inline __attribute__((always_inline)) char *name_value_by_pieces(const ch
         unsigned stops = (~equal | ends) & counts & 0xffffu;
         if (__builtin_expect(stops != 0, 1)) {
             unsigned i = (unsigned)__builtin_ctz(stops);
-            return !at[i] && in[i] == '=' ? (char *)in + i + 1 : NULL;
+            return ends >> i & 1 && in[i] == '=' ? (char *)in + i + 1 : NULL;
         }
         counts = 0xffffu;
     }

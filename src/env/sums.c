@@ -29,13 +29,13 @@ bool sums_agree_narrow(const struct sums *sums, char *const *slots, size_t block
     bool name(const struct sums *sums, char *const *slots, size_t blocks) {                        \
         enum { parts = SUMS_BLOCK / (width) };                                                     \
         vector s[parts] = {{0}}, t[parts] = {{0}}, part, differ = {0};                             \
-        do                                                                                         \
+        _Pragma("GCC unroll 4") for (; blocks > 0; blocks--) {                                     \
             for (int k = 0; k < parts; k++, slots += (width)) {                                    \
                 memcpy(&part, slots, sizeof part);                                                 \
                 s[k] += part;                                                                      \
                 t[k] += s[k];                                                                      \
             }                                                                                      \
-        while (--blocks > 0);                                                                      \
+        }                                                                                          \
         for (int k = 0; k < parts; k++) {                                                          \
             memcpy(&part, sums->s + k * (width), sizeof part);                                     \
             differ |= s[k] ^ part;                                                                 \
