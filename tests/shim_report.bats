@@ -122,6 +122,54 @@ at_terminal() { TERM=xterm script -qec "$1" /dev/null >screen 2>&1 </dev/null 3>
   [[ ${lines[0]} == *"; at p+0x10 from p+0x20, against p+0x10 from p+0x30" ]]
 }
 
+@test "I1: the summary shows no caller where libc called the function" {
+  local top='{"module":"/p","build_id":"","offset":"0x10"}'
+  local start='{"module":"/lib/libc.so.6","offset":"0x20"}'
+  record self-lock warning 01 00000000000000aa "\"here\":{\"stack\":[$top,$start]},\"there\":{\"stack\":[$top,$start]}" >"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" --summary "$SESSION"
+  [[ ${lines[0]} == *"; at p+0x10, against p+0x10" ]]
+}
+
+@test "I1: the summary names who holds the lock by its command, which cannot forge or fill the screen" {
+  local long
+  long=$(printf '%0300d' 1)
+  record ancestor-wait warning 01 00000000000000aa '"action":"waited","file":{"path":"/w/l"},"there":{"pid":8,"exe":"/usr/bin/flock","command":"flock l sh -c \u001b[2Jflock l true"}' >"$SESSION/7.0.jsonl"
+  record long-wait warning 02 00000000000000ab "\"action\":\"waited\",\"file\":{\"path\":\"/w/l\"},\"there\":{\"pid\":9,\"command\":\"perl $long\"}" >>"$SESSION/7.0.jsonl"
+  record self-lock warning 03 00000000000000ac '"file":{"path":"/w/l"},"there":{"pid":7,"command":"its own"}' >>"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" --summary "$SESSION"
+  [ "${lines[0]}" = 'prog[7] ancestor-wait: waits for a lock that its own ancestor holds: /w/l, held by flock[8] (flock l sh -c \x1b[2Jflock l true); waited' ]
+  [[ ${lines[1]} == *"held by process[9] (perl 0"*...*"1); waited" ]]
+  [ "${#lines[1]}" -lt 200 ]
+  [[ ${lines[2]} != *"its own)"* ]]
+}
+
+@test "I1: the summary says what would have happened where the library has prevented it" {
+  local kind
+  for kind in env-clobber env-child; do
+    record "$kind" warning 01 "00000000000000a${#kind}" '"action":"isolated","var":"OUT"' >>"$SESSION/7.0.jsonl"
+    record "$kind" error 02 "00000000000000b${#kind}" '"action":"none","var":"OUT"' >>"$SESSION/7.0.jsonl"
+  done
+  record leaked-lock warning 03 00000000000000ac '"action":"none","file":{"path":"/w/l"},"there":{"pid":9,"exe":"/usr/bin/sleep"}' >>"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" --summary "$SESSION"
+  printf '%s\n' "${lines[@]}"
+  [ "${lines[0]}" = "prog[7] env-clobber: set a variable and read another thread's value of it: OUT" ]
+  [[ ${lines[1]} == "prog[7] env-child: started a program with another thread's value of a variable: OUT"* ]]
+  [ "${lines[2]}" = "prog[7] env-clobber: would have read another thread's value of a variable that it set: OUT; kept apart" ]
+  [ "${lines[3]}" = "prog[7] env-child: would have started a program with another thread's value of a variable: OUT; kept apart" ]
+  [[ ${lines[4]} == "prog[7] leaked-lock: left a program behind that still has a lock: /w/l, held by sleep[9]"* ]]
+}
+
+@test "I1: of one severity the summary has last what only says that something may go wrong" {
+  record degraded warning 01 00000000000000a1 >"$SESSION/7.0.jsonl"
+  record env-unsafe-write warning 02 00000000000000a2 >>"$SESSION/7.0.jsonl"
+  record env-hidden note 03 00000000000000a3 >>"$SESSION/7.0.jsonl"
+  record env-clobber warning 04 00000000000000a4 >>"$SESSION/7.0.jsonl"
+  record self-lock warning 05 00000000000000a5 >>"$SESSION/7.0.jsonl"
+  record deadlock error 06 00000000000000a6 >>"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" --summary "$SESSION"
+  [ "$(sed -n 's/^prog\[7\] \([a-z-]*\):.*/\1/p' <<<"$output" | tr '\n' ' ')" = "deadlock env-clobber self-lock degraded env-unsafe-write env-hidden " ]
+}
+
 @test "I1: the summary fits a screen, and tells how many findings are left out" {
   need script
   local i

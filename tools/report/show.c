@@ -92,12 +92,28 @@ void show_party_rest(const struct output *output, const json_t *party) {
     }
 }
 
-/* Two locks in both orders, of which no cycle has come yet. */
-static bool is_only_possible(const json_t *record) {
-    struct string kind = record_string(record, "kind");
+/* What the kind's own phrase would not say rightly: what has not come to pass, or was done by who only
+ * tells of it. */
+static const char *phrase_of(const json_t *record, const struct kind *kind) {
+    static const struct {
+        const char *kind;
+        const char *action;
+        const char *phrase;
+    } table[] = {
+        {"deadlock", "none", "took two locks which are taken in the other order too"},
+        {"env-clobber", "isolated",
+         "would have read another thread's value of a variable that it set"},
+        {"env-child", "isolated",
+         "would have started a program with another thread's value of a variable"},
+        {"leaked-lock", "none", "left a program behind that still has a lock"},
+    };
     struct string action = record_string(record, "action");
-    return kind.length > 0 && action.length > 0 && strcmp(kind.bytes, "deadlock") == 0 &&
-           strcmp(action.bytes, "none") == 0;
+    for (size_t i = 0; action.bytes && i < sizeof table / sizeof *table; i++) {
+        if (strcmp(kind_name(kind), table[i].kind) == 0 &&
+            strcmp(action.bytes, table[i].action) == 0)
+            return table[i].phrase;
+    }
+    return kind->phrase;
 }
 
 void show_what(const struct output *output, const json_t *record, const struct kind *kind) {
@@ -105,10 +121,8 @@ void show_what(const struct output *output, const json_t *record, const struct k
     /* A degraded record's own sentence says more than the table can. */
     if (detail.length > 0 && (!kind || json_object_get(record, "file") == NULL))
         show_string(output, detail, DETAIL_LIMIT);
-    else if (is_only_possible(record))
-        fputs("took two locks which are taken in the other order too", output->file);
     else if (kind)
-        fputs(kind->phrase, output->file);
+        fputs(phrase_of(record, kind), output->file);
     else
         fputs("found something that this version does not know", output->file);
 }

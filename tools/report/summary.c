@@ -11,9 +11,11 @@
 #include <string.h>
 
 #define PATH_LIMIT 160
-#define SOURCE_LIMIT 40
+#define COMMAND_LIMIT 80
+#define SOURCE_LIMIT 30
 
-/* The topmost frame; its caller too, if the two sides met in one function. */
+/* The topmost frame; its caller too, if the two sides met in one function, and it is not libc that
+ * called it: that is how every thread begins. */
 static void write_side(const struct output *output, const char *before, const struct frames *frames,
                        bool with_caller) {
     if (frames->count == 0)
@@ -21,7 +23,7 @@ static void write_side(const struct output *output, const char *before, const st
     const struct frame *frame = &frames->items[frames->top];
     fputs(before, output->file);
     show_function(output, frame);
-    if (with_caller && frames->top + 1 < frames->count) {
+    if (with_caller && frames->top + 1 < frames->count && !frame[1].is_plumbing) {
         frame++;
         fputs(" from ", output->file);
         show_function(output, frame);
@@ -59,6 +61,12 @@ static void write_other(const struct output *output, const json_t *record) {
         other != pid) {
         fputs(", held by ", output->file);
         show_process(output, there, record);
+        struct string command = record_string(there, "command");
+        if (command.length > 0) {
+            fputs(" (", output->file);
+            show_string(output, command, COMMAND_LIMIT);
+            fputc(')', output->file);
+        }
     }
 }
 
@@ -104,9 +112,8 @@ char *summary_line(struct report *report, const struct finding *finding, const j
 }
 
 /* Prints the line if it still fits; the first one in any case. */
-static bool write_if_room(struct report *report, const struct output *output, size_t index,
-                          unsigned *rows) {
-    const struct finding *finding = &report->findings.items[index];
+static bool write_if_room(struct report *report, const struct output *output,
+                          const struct finding *finding, bool is_first, unsigned *rows) {
     json_t *record = findings_record(&report->findings, finding);
     if (!record)
         return true;
@@ -120,7 +127,7 @@ static bool write_if_room(struct report *report, const struct output *output, si
     fputc('\n', memory);
     fclose(memory);
     unsigned needed = output_rows(output, line, length);
-    bool fits = needed <= *rows || index == 0;
+    bool fits = needed <= *rows || is_first;
     if (fits)
         fwrite(line, 1, length, output->file);
     *rows -= needed <= *rows ? needed : *rows;
@@ -139,6 +146,14 @@ static void write_waits(const struct output *output, const struct waits *waits) 
     free(line);
 }
 
+/* Of one severity, what only says that something may go wrong comes last. */
+static unsigned rank_of(const struct finding *finding) {
+    bool is_remark = finding->kind == kind_at(EVENT_ENV_UNSAFE_WRITE) ||
+                     finding->kind == kind_at(EVENT_NOT_COVERED) ||
+                     finding->kind == kind_at(EVENT_DEGRADED);
+    return 2 * (unsigned)finding->severity + is_remark;
+}
+
 void summary_write(struct report *report, const struct output *output) {
     const struct findings *findings = &report->findings;
     if (findings->count == 0)
@@ -146,8 +161,15 @@ void summary_write(struct report *report, const struct output *output) {
     /* The last lines are for what follows, and for the shell's prompt. */
     unsigned rows = output->rows > 10 ? output->rows - 6 : 4;
     size_t shown = 0;
-    while (shown < findings->count && write_if_room(report, output, shown, &rows))
-        shown++;
+    bool has_room = true;
+    for (unsigned rank = 0; has_room && rank < 2 * SEVERITY_COUNT; rank++) {
+        for (size_t i = 0; has_room && i < findings->count; i++) {
+            if (rank_of(&findings->items[i]) != rank)
+                continue;
+            has_room = write_if_room(report, output, &findings->items[i], shown == 0, &rows);
+            shown += has_room;
+        }
+    }
     if (shown < findings->count)
         fprintf(output->file, "... and %zu more\n", findings->count - shown);
     write_waits(output, &findings->waits);
