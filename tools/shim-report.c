@@ -26,6 +26,7 @@
 
 static const char help[] =
     "Usage: shim-report [OPTION]... SESSION...\n"
+    "  or:  shim-report --live [SESSION]\n"
     "Report what was recorded in session directories, or in single files of records.\n"
     "\n"
     "  --format=text            for people (the default)\n"
@@ -43,6 +44,7 @@ static const char help[] =
     "  --suppress=FILE          leave out what FILE's rules match\n"
     "  --baseline=FILE|SESSION  leave out what is known from there\n"
     "  --write-baseline=FILE    write down what is known now\n"
+    "  --live                   who waits for which lock now, and who holds it\n"
     "  --help, --version        print this, or the version, and exit\n"
     "\n"
     "The exit status is 0; 2 if something could not be read or written. See shim-report(1).\n";
