@@ -638,15 +638,3 @@ ended file 11 $holder" ]
   run shimmed "$PROBES/takes_two_locks" fcntl waits one two
   [ -z "$(find "$SESSION" -name 'trace.*')" ]
 }
-
-# ---- The manual ----
-
-@test "R4: raceshim(7) explains every kind, and the format of the records names it" {
-  local kind manual=$BATS_TEST_DIRNAME/../doc kinds
-  kinds=$("$SHIM_RUN" --fail-on=nothing true 2>&1 | sed 's/.*the kinds are //; s/, or any//; s/,//g')
-  [ "$(wc -w <<<"$kinds")" -ge 17 ]
-  for kind in $kinds; do
-    grep -qx "\.B $kind" "$manual/raceshim.7"
-    grep -q "^| \`$kind\` |" "$manual/log-format.md"
-  done
-}
