@@ -96,27 +96,34 @@ struct linux_dirent {
     char name[];
 };
 
+int proc_next_number(const char *entries, ssize_t size, ssize_t *at) {
+    while (*at < size) {
+        const struct linux_dirent *entry = (const struct linux_dirent *)(entries + *at);
+        uint64_t number;
+        *at += entry->length;
+        if (text_decimal(entry->name, strlen(entry->name), &number) && number <= INT32_MAX)
+            return (int)number;
+    }
+    return -1;
+}
+
 #define LOOKED_AT_MAX 32768
 
 pid_t proc_find(pid_t ns_pid, uint64_t started) {
-    _Alignas(struct linux_dirent) char names[2048];
+    _Alignas(PROC_ENTRIES_ALIGN) char entries[2048];
     pid_t found = 0;
     ssize_t size;
     unsigned looked_at = 0;
-    int proc = sys_openat(AT_FDCWD, "/proc", O_RDONLY | O_CLOEXEC | O_DIRECTORY, 0);
-    if (proc < 0 || started == 0)
+    int proc = started ? sys_openat(AT_FDCWD, "/proc", O_RDONLY | O_CLOEXEC | O_DIRECTORY, 0) : -1;
+    if (proc < 0)
         return 0;
     while (found == 0 && looked_at < LOOKED_AT_MAX &&
-           (size = sys_getdents(proc, names, sizeof names)) > 0) {
-        const struct linux_dirent *entry;
-        for (ssize_t at = 0; found == 0 && at < size; at += entry->length) {
-            uint64_t pid;
-            entry = (const struct linux_dirent *)(names + at);
-            if (text_decimal(entry->name, strlen(entry->name), &pid) && pid <= INT32_MAX &&
-                looked_at++ < LOOKED_AT_MAX && proc_started((pid_t)pid) == started &&
-                has_number((pid_t)pid, ns_pid))
-                found = (pid_t)pid;
-        }
+           (size = sys_getdents(proc, entries, sizeof entries)) > 0) {
+        ssize_t at = 0;
+        for (pid_t pid; found == 0 && (pid = proc_next_number(entries, size, &at)) >= 0;)
+            if (looked_at++ < LOOKED_AT_MAX && proc_started(pid) == started &&
+                has_number(pid, ns_pid))
+                found = pid;
     }
     sys_close(proc);
     return found;

@@ -28,6 +28,11 @@ uint64_t proc_started(pid_t pid);
 /* The same in real time, nanoseconds; exact to a hundredth of a second. */
 int64_t proc_started_at(pid_t pid);
 
+/* What sys_getdents has read of a directory in /proc, size bytes at entries, so aligned: the next name that is a
+ * number, -1 behind the last. *at is the place, 0 at first. */
+#define PROC_ENTRIES_ALIGN 8
+int proc_next_number(const char *entries, ssize_t size, ssize_t *at);
+
 /* The number here of a process that has the number ns_pid in a pid namespace of its own and was
  * started then; 0: not found. Looks through all processes. */
 pid_t proc_find(pid_t ns_pid, uint64_t started);

@@ -1,5 +1,6 @@
 #include "lock/holders.h"
 
+#include "base/proc.h"
 #include "base/scratch.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -393,30 +394,10 @@ struct search {
     enum match match;
     uint32_t descriptors; /* looked at */
     int fd;               /* the one that holds the lock */
-    char names[16384];
+    _Alignas(PROC_ENTRIES_ALIGN) char names[16384];
     uint32_t process_count;
     pid_t processes[PROCESSES_MAX];
 };
-
-struct linux_dirent {
-    uint64_t ino;
-    int64_t off;
-    uint16_t length;
-    uint8_t type;
-    char name[];
-};
-
-/* The next name that is a number; -1 behind the last. *at is the place in the buffer. */
-static int next_number(const char *names, ssize_t size, ssize_t *at) {
-    while (*at + (ssize_t)sizeof(struct linux_dirent) < size) {
-        const struct linux_dirent *entry = (const struct linux_dirent *)(names + *at);
-        uint64_t number;
-        *at += entry->length;
-        if (text_decimal(entry->name, strlen(entry->name), &number) && number <= INT32_MAX)
-            return (int)number;
-    }
-    return -1;
-}
 
 static bool is_the_file(int directory, int fd, const struct question *question) {
     char digits[24];
@@ -436,7 +417,7 @@ static bool search_descriptors(struct search *search, int directory, pid_t pid) 
     ssize_t size;
     while ((size = sys_getdents(directory, search->names, sizeof search->names)) > 0) {
         ssize_t at = 0;
-        for (int fd; (fd = next_number(search->names, size, &at)) >= 0;) {
+        for (int fd; (fd = proc_next_number(search->names, size, &at)) >= 0;) {
             if (search->descriptors++ >= HOLDER_SEARCH_MAX)
                 return false;
             if (is_the_file(directory, fd, question) &&
@@ -449,20 +430,20 @@ static bool search_descriptors(struct search *search, int directory, pid_t pid) 
     return false;
 }
 
-static int open_in_proc(pid_t pid, const char *what, int flags) {
+static int open_descriptors(pid_t pid) {
     char name[64];
     struct text path;
     text_begin(&path, name, sizeof name);
     text_add(&path, "/proc/");
     text_add_decimal(&path, (uint64_t)pid);
-    text_add(&path, what);
-    return sys_openat(AT_FDCWD, name, O_RDONLY | O_CLOEXEC | flags, 0);
+    text_add(&path, "/fd");
+    return sys_openat(AT_FDCWD, name, O_RDONLY | O_CLOEXEC | O_DIRECTORY, 0);
 }
 
 static bool search_process(struct search *search, pid_t pid) {
     if (pid == self())
         return false;
-    int directory = open_in_proc(pid, "/fd", O_DIRECTORY);
+    int directory = open_descriptors(pid);
     if (directory < 0)
         return false;
     bool found = search_descriptors(search, directory, pid);
@@ -470,25 +451,10 @@ static bool search_process(struct search *search, pid_t pid) {
     return found;
 }
 
-/* The parent of a process: the second word after the name, which may contain anything. */
 static pid_t parent_of(pid_t pid) {
-    char stat[512];
-    int fd = open_in_proc(pid, "/stat", 0);
-    if (fd < 0)
-        return 0;
-    ssize_t size = sys_read(fd, stat, sizeof stat);
-    sys_close(fd);
-    ssize_t at = size - 1;
-    while (at > 0 && stat[at] != ')')
-        at--;
-    ssize_t first = at + 4; /* ") S 123 " */
-    ssize_t last = first;
-    while (last < size && stat[last] != ' ')
-        last++;
-    uint64_t parent;
-    return at > 0 && last < size && text_decimal(stat + first, (size_t)(last - first), &parent)
-               ? (pid_t)parent
-               : 0;
+    struct proc_stat stat;
+    proc_stat(pid, &stat);
+    return stat.parent;
 }
 
 static void list_processes(struct search *search) {
@@ -498,7 +464,7 @@ static void list_processes(struct search *search) {
         return;
     while ((size = sys_getdents(proc, search->names, sizeof search->names)) > 0) {
         ssize_t at = 0;
-        for (int pid; (pid = next_number(search->names, size, &at)) > 0;)
+        for (int pid; (pid = proc_next_number(search->names, size, &at)) > 0;)
             if (search->process_count < PROCESSES_MAX)
                 search->processes[search->process_count++] = pid;
     }
