@@ -144,20 +144,6 @@ static struct layer_item *free_item(struct layer_table *table, const struct vari
     return &table->items[i];
 }
 
-static void copy_item(struct layer_table *table, const struct layer_item *from) {
-    struct variable *v = atomic_load_explicit(&from->variable, memory_order_relaxed);
-    struct layer_item *item = free_item(table, v);
-    atomic_store_explicit(&item->entry, atomic_load_explicit(&from->entry, memory_order_relaxed),
-                          memory_order_relaxed);
-    item->in_environ = from->in_environ;
-    item->below = from->below;
-    item->by = from->by;
-    item->number = from->number;
-    item->since = from->since;
-    item->stack = from->stack;
-    atomic_store_explicit(&item->variable, v, memory_order_release);
-}
-
 /* At most half full. */
 static struct layer_table *table_with_room(struct layer *layer) {
     struct layer_table *old = atomic_load_explicit(&layer->table, memory_order_relaxed);
@@ -170,9 +156,13 @@ static struct layer_table *table_with_room(struct layer *layer) {
         return NULL;
     table->mask = size - 1;
     table->outgrown = old;
-    for (uint32_t i = 0; old && i <= old->mask; i++)
-        if (atomic_load_explicit(&old->items[i].variable, memory_order_relaxed))
-            copy_item(table, &old->items[i]);
+    /* Nobody looks into the new table yet, and nobody else writes into the old one. */
+    for (uint32_t i = 0; old && i <= old->mask; i++) {
+        const struct variable *v =
+            atomic_load_explicit(&old->items[i].variable, memory_order_relaxed);
+        if (v)
+            *free_item(table, v) = old->items[i];
+    }
     if (!old)
         view_watch(1);
     atomic_store_explicit(&layer->table, table, memory_order_release);
