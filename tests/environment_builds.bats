@@ -39,8 +39,8 @@ variables() { events "$1" | jq -r .var | sort -u; }
 
 @test "E3: two builds in two threads of a Python program hand their own variables to compilers by every call" {
   need python3 gcc
-  two_builds python3 "$SOURCES/builds.py" "$WORK/bare"
-  both_work python3 "$SOURCES/builds.py" "$WORK/shimmed"
+  two_builds python3 -B "$SOURCES/builds.py" "$WORK/bare"
+  both_work python3 -B "$SOURCES/builds.py" "$WORK/shimmed"
   # These look for their files where PYTHONPATH and C_INCLUDE_PATH say.
   [ "$(fact_in shimmed.out one_python)" = 1 ]
   [ "$(fact_in shimmed.out one_gcc)" = 1 ]

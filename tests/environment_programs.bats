@@ -34,7 +34,7 @@ nothing_isolated() {
 
 @test "E1: what a thread of a Python program sets is seen by the main thread, the pool and subprocess" {
   need python3
-  equal python3 "$SOURCES/publishes.py"
+  equal python3 -B "$SOURCES/publishes.py"
   [[ "$(fact beside_none)" == *JOB_NEW=worker* ]]
   nothing_isolated
 }

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 
+from children import ENV, child, forked, spawned
+
 NAMES = ["CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_PKG_AUTHORS", "CARGO_MANIFEST_DIR", "CARGO_CFG_UNIX", "OUT_DIR",
          "TARGET", "HOST", "NUM_JOBS", "OPT_LEVEL", "PROFILE", "DEBUG", "PYTHONPATH", "C_INCLUDE_PATH"]
-ENV = "/usr/bin/env"
 turn = threading.Barrier(2)
 reports = {}
 
@@ -28,28 +29,6 @@ class Build(threading.Thread):
 
     def count(self, text):
         return sum(line in text.splitlines() for line in map("=".join, self.values.items()))
-
-    def child(self, *command, **options):
-        return self.count(subprocess.run(command or [ENV], stdout=subprocess.PIPE, text=True, check=True, **options).stdout)
-
-    def from_pipe(self, start):
-        reader, writer = os.pipe()
-        pid = start(writer)
-        os.close(writer)
-        with os.fdopen(reader) as stream:
-            text = stream.read()
-        os.waitpid(pid, 0)
-        return self.count(text)
-
-    def forked(self, execute):
-        def start(writer):
-            pid = os.fork()
-            if pid == 0:
-                os.dup2(writer, 1)
-                execute()
-                os._exit(99)
-            return pid
-        return self.from_pipe(start)
 
     def system(self):
         file = os.path.join(self.directory, "system")
@@ -75,22 +54,20 @@ class Build(threading.Thread):
     def compile_all_ways(self):
         without = {name: value for name, value in os.environ.items() if name != "CARGO_PKG_NAME"}
         return {
-            "none": self.child(),
-            "same": self.child(env=dict(os.environ)),
-            "more": self.child(env={**os.environ, "JOB_OTHER": "other"}),
-            "less": self.child(env=without),
-            "empty": self.child(env={}),
-            "shell": self.child("sh", "-c", "env; :"),
-            "preexec": self.child(preexec_fn=lambda: None),
+            "none": self.count(child()),
+            "same": self.count(child(env=dict(os.environ))),
+            "more": self.count(child(env={**os.environ, "JOB_OTHER": "other"})),
+            "less": self.count(child(env=without)),
+            "empty": self.count(child(env={})),
+            "shell": self.count(child("sh", "-c", "env; :")),
+            "preexec": self.count(child(preexec_fn=lambda: None)),
             "system": self.system(),
             "popen": self.count(os.popen(ENV).read()),
-            "spawn": self.from_pipe(lambda writer: os.posix_spawn(
-                ENV, [ENV], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)])),
-            "spawnp": self.from_pipe(lambda writer: os.posix_spawnp(
-                "env", [ENV], {**os.environ, "JOB_OTHER": "other"}, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)])),
-            "execv": self.forked(lambda: os.execv(ENV, [ENV])),
-            "execvp": self.forked(lambda: os.execvp("env", ["env"])),
-            "execve": self.forked(lambda: os.execve(ENV, [ENV], os.environ)),
+            "spawn": self.count(spawned(os.posix_spawn, ENV, os.environ)),
+            "spawnp": self.count(spawned(os.posix_spawnp, "env", {**os.environ, "JOB_OTHER": "other"})),
+            "execv": self.count(forked(lambda: os.execv(ENV, [ENV]))),
+            "execvp": self.count(forked(lambda: os.execvp("env", ["env"]))),
+            "execve": self.count(forked(lambda: os.execve(ENV, [ENV], os.environ))),
             "python": self.python(),
             "gcc": self.gcc(),
         }

@@ -1,64 +1,34 @@
 # Threads that set variables for others to read, one writer of a name at a time.
 import os
 import queue
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-ENV = "/usr/bin/env"
+from children import ENV, child, forked, spawned
 
 
 def ours(text):
     return " ".join(line for line in text.splitlines() if line.startswith("JOB_"))
 
 
-def child(**options):
-    return ours(subprocess.run([ENV], stdout=subprocess.PIPE, text=True, check=True, **options).stdout)
-
-
-def from_pipe(start):
-    reader, writer = os.pipe()
-    pid = start(writer)
-    os.close(writer)
-    with os.fdopen(reader) as stream:
-        text = stream.read()
-    os.waitpid(pid, 0)
-    return ours(text)
-
-
-def forked(execute):
-    def start(writer):
-        pid = os.fork()
-        if pid == 0:
-            os.dup2(writer, 1)
-            execute()
-            os._exit(99)
-        return pid
-    return from_pipe(start)
-
-
-def spawned(environment):
-    return from_pipe(lambda writer: os.posix_spawn(ENV, [ENV], environment, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)]))
-
-
 def look(place):
     cleaned = {name: value for name, value in os.environ.items() if name != "JOB_NAME"}
     facts = {
         "get": os.environ.get("JOB_NAME"),
-        "none": child(),
-        "same": child(env=dict(os.environ)),
-        "more": child(env={**os.environ, "JOB_OTHER": "other"}),
-        "own": child(env={**os.environ, "JOB_NAME": "own"}),
-        "less": child(env=cleaned),
-        "empty": child(env={}),
-        "only": child(env={"JOB_ONLY": "only"}),
-        "preexec": child(preexec_fn=lambda: None),
+        "none": ours(child()),
+        "same": ours(child(env=dict(os.environ))),
+        "more": ours(child(env={**os.environ, "JOB_OTHER": "other"})),
+        "own": ours(child(env={**os.environ, "JOB_NAME": "own"})),
+        "less": ours(child(env=cleaned)),
+        "empty": ours(child(env={})),
+        "only": ours(child(env={"JOB_ONLY": "only"})),
+        "preexec": ours(child(preexec_fn=lambda: None)),
         "popen": ours(os.popen(ENV).read()),
-        "spawn": spawned(os.environ),
-        "execv": forked(lambda: os.execv(ENV, [ENV])),
-        "execvp": forked(lambda: os.execvp("env", ["env"])),
-        "execve": forked(lambda: os.execve(ENV, [ENV], os.environ)),
+        "spawn": ours(spawned(os.posix_spawn, ENV, os.environ)),
+        "execv": ours(forked(lambda: os.execv(ENV, [ENV]))),
+        "execvp": ours(forked(lambda: os.execvp("env", ["env"]))),
+        "execve": ours(forked(lambda: os.execve(ENV, [ENV], os.environ))),
     }
     for name, value in facts.items():
         print(f"{place}_{name}={value}")
