@@ -34,47 +34,55 @@ static void cut(char *text, size_t columns) {
     *text = '\0';
 }
 
-static FILE *begin_cell(char **text, size_t *length) {
-    FILE *memory = open_memstream(text, length);
-    if (!memory)
-        must_allocate(NULL, SIZE_MAX, 1);
-    return memory;
-}
-
-/* The frame in at most width columns, for the caller to free. */
-static char *frame_cell(const struct output *output, const struct frame *frame, size_t width) {
+/* Text for one column of two. */
+struct cell {
+    struct output output;
     char *text;
     size_t length;
-    FILE *memory = begin_cell(&text, &length);
-    struct output plain = output_like(output, memory);
-    plain.colour = false;
-    show_function(&plain, frame);
-    fflush(memory);
-    size_t used = columns_of(text) + 2;
+};
+
+static void cell_begin(struct cell *cell, const struct output *output) {
+    FILE *memory = open_memstream(&cell->text, &cell->length);
+    if (!memory)
+        must_allocate(NULL, SIZE_MAX, 1);
+    cell->output = output_like(output, memory);
+    cell->output.colour = false;
+}
+
+static size_t cell_columns(const struct cell *cell) {
+    fflush(cell->output.file);
+    return columns_of(cell->text);
+}
+
+/* At most width columns of it, for the caller to free. */
+static char *cell_end(struct cell *cell, size_t width) {
+    fclose(cell->output.file);
+    cut(cell->text, width);
+    return cell->text;
+}
+
+static char *frame_cell(const struct output *output, const struct frame *frame, size_t width) {
+    struct cell cell;
+    cell_begin(&cell, output);
+    show_function(&cell.output, frame);
+    size_t used = cell_columns(&cell) + 2;
     if (used + POSITION_MIN <= width && (frame->symbol.function || frame->symbol.file)) {
-        fputs("  ", memory);
-        show_position(&plain, frame, width - used - LINE_MAX_DIGITS);
+        fputs("  ", cell.output.file);
+        show_position(&cell.output, frame, width - used - LINE_MAX_DIGITS);
     }
-    if (frame->symbol.is_inlined && columns_of(text) + 10 <= width)
-        fputs(" (inlined)", memory);
-    fclose(memory);
-    cut(text, width);
-    return text;
+    if (frame->symbol.is_inlined && cell_columns(&cell) + 10 <= width)
+        fputs(" (inlined)", cell.output.file);
+    return cell_end(&cell, width);
 }
 
 static char *source_cell(const struct output *output, const struct frame *frame, size_t width) {
-    char *text;
-    size_t length;
-    FILE *memory = begin_cell(&text, &length);
-    struct output plain = output_like(output, memory);
-    plain.colour = false;
+    struct cell cell;
+    cell_begin(&cell, output);
     if (frame->symbol.text) {
-        fputs("    ", memory);
-        output_text(&plain, frame->symbol.text, strlen(frame->symbol.text), 0);
+        fputs("    ", cell.output.file);
+        output_text(&cell.output, frame->symbol.text, strlen(frame->symbol.text), 0);
     }
-    fclose(memory);
-    cut(text, width);
-    return text;
+    return cell_end(&cell, width);
 }
 
 /* The program's own call, and its caller too where both sides made it in one function. */
