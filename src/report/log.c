@@ -501,6 +501,19 @@ static void give(struct log *log) {
     atomic_store_explicit(&log->taken, 0, memory_order_release);
 }
 
+/* The process's log, taken, with signals blocked; NULL, with signals blocked too: it cannot be had. */
+static struct log *enter(struct sys_sigset *saved) {
+    sys_block_signals(saved);
+    struct log *log = log_here();
+    return log && is_ours(log) && take(log) ? log : NULL;
+}
+
+static void leave(struct log *log, const struct sys_sigset *saved) {
+    if (log)
+        give(log);
+    sys_restore_signals(saved);
+}
+
 void log_event(const struct event *event) {
     log_events(event, 1);
 }
@@ -509,15 +522,12 @@ void log_events(const struct event *event, uint64_t times) {
     struct sys_sigset saved;
     if (!log_directory)
         return;
-    sys_block_signals(&saved);
-    struct log *log = log_here();
-    if (log && is_ours(log) && take(log)) {
+    struct log *log = enter(&saved);
+    if (log)
         record(log, event, times);
-        give(log);
-    } else {
+    else
         record_apart(event);
-    }
-    sys_restore_signals(&saved);
+    leave(log, &saved);
 }
 
 bool log_first(uint64_t number) {
@@ -544,16 +554,14 @@ void log_provisional(const struct event *event, struct log_place *place) {
     *place = (struct log_place){0};
     if (!log_directory)
         return;
-    sys_block_signals(&saved);
-    struct log *log = log_here();
-    if (log && is_ours(log) && take(log)) {
+    struct log *log = enter(&saved);
+    if (log) {
         int fd = open_file(log);
         if (fd >= 0)
             write_provisional(log, fd, event, place);
         close_file(log, fd);
-        give(log);
     }
-    sys_restore_signals(&saved);
+    leave(log, &saved);
 }
 
 void log_take_back(struct log_place *place) {
