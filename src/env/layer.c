@@ -102,6 +102,14 @@ static void release(struct layer *layer) {
     }
 }
 
+static void add_to_all(struct layer *layer) {
+    layer->previous = NULL;
+    layer->next = all;
+    if (all)
+        all->previous = layer;
+    all = layer;
+}
+
 struct layer *layer_push(struct env_thread *thread, const void *frame) {
     struct layer *layer = pool_take(&layers, sizeof *layer);
     if (!layer)
@@ -111,10 +119,7 @@ struct layer *layer_push(struct env_thread *thread, const void *frame) {
     layer->uses = 1;
     layer->number = family_number();
     layer->frame = frame;
-    layer->next = all;
-    if (all)
-        all->previous = layer;
-    all = layer;
+    add_to_all(layer);
     atomic_store_explicit(&thread->layer, layer, memory_order_release);
     return layer;
 }
@@ -254,11 +259,7 @@ void layer_after_fork(struct layer *chain, struct env_thread *thread) {
         if (layer->owner != thread)
             layer->owner = NULL;
         layer->in_environ = true;
-        layer->previous = NULL;
-        layer->next = all;
-        if (all)
-            all->previous = layer;
-        all = layer;
+        add_to_all(layer);
     }
     atomic_store_explicit(&view_watched, with_items, memory_order_relaxed);
     atomic_store_explicit(&view_attention, with_items, memory_order_relaxed);
