@@ -99,6 +99,7 @@ without_numbers() { sed -E 's/\[[0-9]+\]/[N]/g; s/s-[0-9a-f]{4}\b/s-N/g; s/\+0x[
       return 1
     }
   done <wanted
+  [ "$(grep -c '^collector: s-00dd.lock: .*deleting s-00dd-working' printed)" -eq 2 ]
   grep -q '^error: dep-graph.part.bin: No such file' printed
   grep -q '^warning: self-lock: compiler-session' printed
 }
