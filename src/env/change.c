@@ -138,7 +138,7 @@ static bool change_view(struct change *change, struct env_thread *thread, struct
         return false;
     bool done = write_for(thread, variable, change->entry, change->stack);
     if (done && thread_has_company())
-        *site = tell_count_write(variable->name, change->entry, change->stack);
+        tell_count_write(variable->name, change->entry, change->stack, site);
     return done;
 }
 
@@ -258,7 +258,7 @@ static void clear_at_once(struct env_thread *thread, stack_id stack) {
     array_clear();
     for (struct variable *v = names_all(); v; v = v->next) {
         if (v->to_clear && recorded) {
-            write = (struct scope_write){v, v->writes};
+            write = (struct scope_write){.variable = v, .write = v->writes};
             scope_write_end(&write);
         }
         v->to_clear = false;
@@ -297,7 +297,7 @@ int change_clear(const struct caller *caller) {
     if (between) {
         done = clear_view(thread, stack);
         if (thread_has_company())
-            site = tell_count_write("*", NULL, stack);
+            tell_count_write("*", NULL, stack, &site);
     } else {
         array_clear();
     }

@@ -21,6 +21,9 @@ static __thread bool taken_for_fork;
 #define WAIT_NS (10 * 1000000000L)
 #define PAUSE_NS (50 * 1000L)
 #define LOOK_EVERY_NS (5 * 1000000L)
+/* Looks before the first pause, each after twice as long a time. Each look takes the lock's memory away from who holds
+ * it; who pauses lets the other make many changes meanwhile, at the cost of each when alone. */
+#define LOOKS 7
 
 static pid_t own_tid(void) {
     /* Who shares memory without being a thread shares the cached id as well. */
@@ -48,6 +51,15 @@ static bool take_over(uint64_t state, pid_t tid) {
     return true;
 }
 
+static void linger(unsigned times) {
+    for (; times > 0; times--)
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#else
+        __asm__ volatile("" ::: "memory");
+#endif
+}
+
 /* Waits for at most so long for a holder that does not move. */
 static bool wait_for(pid_t tid, long most_ns) {
     uint64_t seen = 0;
@@ -65,12 +77,8 @@ static bool wait_for(pid_t tid, long most_ns) {
             seen = state;
             waited = 0;
         }
-        if (turn < 100) {
-#if defined(__x86_64__)
-            __builtin_ia32_pause();
-#endif
-        } else if (turn < 200) {
-            sys_sched_yield();
+        if (turn < LOOKS) {
+            linger(1u << turn);
         } else {
             if (waited % LOOK_EVERY_NS == 0 && is_gone(HOLDER(state)) && take_over(state, tid))
                 return true;

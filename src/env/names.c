@@ -18,11 +18,21 @@ static struct table *_Atomic table;
 static struct variable *_Atomic all;
 static _Atomic uint32_t count;
 
+static uint64_t mix(uint64_t hash, uint64_t word) {
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
+}
+
 static uint32_t hash_of(const char *name, size_t length) {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)name[i]) * 16777619u;
-    return hash;
+    uint64_t hash = length, word = 0;
+    for (; length >= sizeof word; name += sizeof word, length -= sizeof word) {
+        memcpy(&word, name, sizeof word);
+        hash = mix(hash, word);
+    }
+    word = 0;
+    while (length > 0)
+        word = word << 8 | (unsigned char)name[--length];
+    return (uint32_t)(mix(hash, word) >> 32);
 }
 
 static struct variable *find_hashed(const char *name, size_t length, uint32_t hash) {

@@ -74,16 +74,20 @@ static void forget(struct write *write) {
     pool_give(&writes, write);
 }
 
+static void fill(struct write *write, char *entry, stack_id stack) {
+    write->entry = entry;
+    write->stack = stack;
+    write->number = family_number();
+    clock_gettime(CLOCK_REALTIME_COARSE, &write->since);
+}
+
 static struct write *make(struct env_thread *by, char *entry, stack_id stack) {
     struct write *write = pool_take(&writes, sizeof *write);
     if (!write)
         return NULL;
     thread_keep(by);
     write->by = by;
-    write->entry = entry;
-    write->stack = stack;
-    write->number = family_number();
-    clock_gettime(CLOCK_REALTIME_COARSE, &write->since);
+    fill(write, entry, stack);
     if (!by->scope || add_hearer(write, by->scope))
         return write;
     forget(write);
@@ -186,10 +190,32 @@ static bool is_over(const struct write *last, const struct write *newer) {
            is_replaced(last, newer);
 }
 
+/* Does the thread write anew what it alone has written, and was nobody started since? Then a write more would come to the
+ * same as this one with another value: most writes beside other threads are such. */
+static bool is_written_anew(const struct write *last, const struct env_thread *by) {
+    return last && !last->next && last->by == by && last->hearers && !last->hearers->next &&
+           last->hearers->scope == by->scope &&
+           atomic_load_explicit(&view_attention, memory_order_relaxed) == 0 &&
+           !family_has_branch_between(last->number, UINT64_MAX);
+}
+
+static void write_anew(struct scope_write *w, char *entry, stack_id stack) {
+    w->was = *w->write;
+    fill(w->write, entry, stack);
+    w->write->hearers->since = family_number();
+}
+
 void scope_write_begin(struct scope_write *w, struct variable *variable, char *entry,
                        struct env_thread *by, stack_id stack) {
     struct write *last = variable->writes;
     w->variable = variable;
+    w->was.by = NULL;
+    if (is_written_anew(last, by)) {
+        w->write = last;
+        write_anew(w, entry, stack);
+        atomic_store_explicit(&variable->latest, last->number, memory_order_release);
+        return;
+    }
     w->write = make(by, entry, stack);
     if (!w->write) {
         tell_degraded(TELL_NO_MEMORY, NULL);
@@ -211,7 +237,7 @@ void scope_write_begin(struct scope_write *w, struct variable *variable, char *e
 }
 
 void scope_write_end(struct scope_write *w) {
-    if (!w->write)
+    if (!w->write || w->was.by)
         return;
     contenders_show(w->variable);
     prune(w->variable);
@@ -220,6 +246,11 @@ void scope_write_end(struct scope_write *w) {
 void scope_write_failed(struct scope_write *w) {
     if (!w->write)
         return;
+    if (w->was.by) {
+        *w->write =
+            w->was; /* who hears of it later than it was made has started nobody in between */
+        return;
+    }
     w->variable->writes = w->write->next;
     forget(w->write);
     contenders_refresh(w->variable);

@@ -25,6 +25,7 @@ void scope_joined(const struct scope *ended, struct scope *by);
 struct scope_write {
     struct variable *variable;
     struct write *write; /* NULL: no memory, nobody knows of it */
+    struct write was;    /* what it was, if it is the last one written anew: its `by` is not NULL */
 };
 
 /* Records the write and pins what it must not show; then the caller changes `environ`; then scope_write_end, or

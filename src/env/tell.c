@@ -280,14 +280,13 @@ static struct tell_site take_untold(struct site *site) {
     return untold;
 }
 
-struct tell_site tell_count_write(const char *name, const char *entry, stack_id stack) {
-    struct tell_site untold = {.times = 0};
+void tell_count_write(const char *name, const char *entry, stack_id stack,
+                      struct tell_site *untold) {
     struct site *site = settings.out[0] ? site_of(name, stack) : NULL;
     if (site && ++site->count >= 2 * site->told && !owner_is_vfork_child()) {
-        untold = take_untold(site);
-        untold.value = value_of(entry);
+        *untold = take_untold(site);
+        untold->value = value_of(entry);
     }
-    return untold;
 }
 
 EVERY_PROCESS void tell_unsafe_write(const struct tell_site *site) {

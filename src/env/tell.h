@@ -31,8 +31,10 @@ struct tell_site {
     uint64_t times;   /* so many more are to be recorded now; 0: none */
     struct event_value value;
 };
-/* Wants env_lock. `name` lasts; `entry` is what the variable was changed to, NULL: removed. */
-struct tell_site tell_count_write(const char *name, const char *entry, stack_id stack);
+/* Wants env_lock. `name` lasts; `entry` is what the variable was changed to, NULL: removed. `untold` is left alone unless
+ * there is something to be recorded now. */
+void tell_count_write(const char *name, const char *entry, stack_id stack,
+                      struct tell_site *untold);
 void tell_unsafe_write(const struct tell_site *site);
 /* Brings all counts up to date. Takes env_lock; where that is taken nothing is done. */
 void tell_counts(void);
