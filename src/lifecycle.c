@@ -24,6 +24,7 @@
 #include "lock/handover.h"
 #include "lock/hidden.h"
 #include "lock/room.h"
+#include "lock/trace.h"
 #include "report/log.h"
 
 #include <errno.h>
@@ -150,4 +151,5 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envp
 
 __attribute__((destructor)) static void unload(void) {
     tell_counts();
+    trace_end();
 }

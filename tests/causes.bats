@@ -563,7 +563,7 @@ waited_for() { grep -q -- "-> .*:$(stat -c %i "$WORK/file") " /proc/locks; }
 traced() {
   cat >read_trace.py <<'END'
 import glob, json, struct, sys
-names = "lost granted refused unlocked closed began ended".split()
+names = "lost granted refused unlocked closed began ended exit".split()
 paths, rows = {}, []
 for name in glob.glob(sys.argv[1] + "/stacks.*"):
     for line in open(name):
@@ -577,7 +577,8 @@ for name in glob.glob(sys.argv[1] + "/trace.*"):
     for i in range(min(count, capacity)):
         time, dev, ino, start, end, stack, tid, fd, result, other, kind, write, _, operation = struct.unpack_from(
             "=qQQQQIiiiiBBBB", data, 4096 + 64 * i)
-        rows.append((time, pid, names[operation], paths[dev, ino], kind, start, end, bool(stack), result, other))
+        rows.append((time, pid, names[operation], paths.get((dev, ino), "-"), kind, start, end, bool(stack), result,
+                     other if operation in (5, 6) else bool(other)))
     if count > capacity:
         print("lost", count - capacity)
 for time, *row in sorted(rows)[:int(sys.argv[2])]:
@@ -593,10 +594,11 @@ END
   [ "$output" = taken=1 ]
   run traced
   local pid=${lines[0]%% *}
-  [ "$output" = "$pid granted one 0 0 $all True 0 0
-$pid granted flocked 2 0 $all True 0 0
-$pid unlocked flocked 2 0 $all False 0 0
-$pid unlocked one 0 0 $all False 0 0" ]
+  [ "$output" = "$pid granted one 0 0 $all True 0 True
+$pid granted flocked 2 0 $all True 0 True
+$pid unlocked flocked 2 0 $all False 0 True
+$pid unlocked one 0 0 $all False 0 True
+$pid exit - 0 0 0 False 0 False" ]
 }
 
 @test "R4: a trace has waits with the holder, refusals, and locks that went with a descriptor" {
@@ -605,8 +607,8 @@ $pid unlocked one 0 0 $all False 0 0" ]
   EXTRA_SETTINGS='trace lock-timeout=0.2' run shimmed "$PROBES/holds_until_told" flock "$WORK/file" 7>&- </dev/null
   run traced
   release
-  [ "$(cut -d' ' -f2,3,8- <<<"$output")" = "began file 0 $holder
-ended file 11 $holder" ]
+  [ "$(cut -d' ' -f2,3,7- <<<"$output")" = "began file True 0 $holder
+ended file True 11 $holder" ]
   rm -f "$SESSION"/*
   EXTRA_SETTINGS=trace run shimmed "$PROBES/asks_against_own_lock" file
   run traced
@@ -617,12 +619,25 @@ ended file 11 $holder" ]
   [[ "$output" == *" closed file "* ]]
 }
 
+@test "R4: a trace tells whose each lock is: of one description, of another one, or of the process" {
+  need python3
+  EXTRA_SETTINGS=trace run shimmed "$PROBES/takes_two_locks" fcntl waits one two
+  owners() { python3 -c 'import glob, struct, sys
+data = b"".join(open(name, "rb").read()[4096:] for name in glob.glob(sys.argv[1] + "/trace.*"))
+rows = [struct.unpack_from("=qQQQQIiiiiBBBB", data, at) for at in range(0, len(data), 64)]
+print(*[len({row[9] for row in rows if row[13] in (1, 3)}), len([row for row in rows if row[13] in (1, 3) and row[9] == 0])])' "$SESSION"; }
+  [ "$(owners)" = "2 0" ]
+  rm -f "$SESSION"/*
+  EXTRA_SETTINGS=trace run watched "$PROBES/takes_two_locks" fcntl waits one two
+  [ "$(owners)" = "1 4" ]
+}
+
 @test "R4: a trace is bounded, and counts what it lost" {
   need python3
   EXTRA_SETTINGS=trace run shimmed "$PROBES/takes_two_locks" fcntl waits one two 20000
   [ "$output" = taken=20000 ]
   run traced 3
-  [ "${lines[0]}" = "lost $((80000 - 65536))" ]
+  [ "${lines[0]}" = "lost $((80000 + 1 - 65536))" ]
   [ "${#lines[@]}" = 4 ]
 }
 
@@ -633,7 +648,7 @@ ended file 11 $holder" ]
   [ "$status" = 0 ]
   [ "$(find "$SESSION" -name 'trace.*' | wc -l)" = 2 ]
   run traced
-  [ "$(cut -d' ' -f2 <<<"$output" | sort | tr '\n' ' ')" = "began ended granted granted unlocked " ]
+  [ "$(cut -d' ' -f2 <<<"$output" | sort | tr '\n' ' ')" = "began ended exit granted granted unlocked " ]
   rm -f "$SESSION"/*
   run shimmed "$PROBES/takes_two_locks" fcntl waits one two
   [ -z "$(find "$SESSION" -name 'trace.*')" ]

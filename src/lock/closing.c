@@ -202,6 +202,7 @@ static void forget_posix_locks(struct room *room, uint64_t dev, uint64_t ino) {
             continue;
         enum turn turn = owner_enter(o);
         if (turn == TURN_ALONE && o->ranges.count != 0) {
+            trace_closed(o);
             range_set_unlock(&o->ranges, &all);
             atomic_fetch_sub(&file->held, 1);
         }

@@ -80,8 +80,15 @@ static void write_record(enum trace_operation operation, const struct trace_reco
     atomic_store(&record->operation, (uint8_t)operation);
 }
 
+/* POSIX locks that are only watched belong to the process, whatever description they came through. */
+static int32_t number_of(const struct owner *owner) {
+    bool is_process = owner->class == OWNER_RECORD && owner->hidden < 0;
+    return is_process ? 0 : (int32_t)((uintptr_t)owner >> 3 & INT32_MAX);
+}
+
 void trace_operation(enum trace_operation operation, const struct request *q, const struct file *of,
-                     uint32_t lock_class, uint32_t stack, int result, int32_t other) {
+                     const struct owner *owner, uint32_t stack, int result, int32_t other) {
+    bool is_wait = operation == TRACE_WAIT_BEGAN || operation == TRACE_WAIT_ENDED;
     write_record(operation, &(struct trace_record){.dev = of->dev,
                                                    .ino = of->ino,
                                                    .start = q->range.start,
@@ -89,8 +96,8 @@ void trace_operation(enum trace_operation operation, const struct request *q, co
                                                    .stack = stack,
                                                    .fd = q->fd,
                                                    .result = result < 0 ? -result : 0,
-                                                   .other = other,
-                                                   .lock_class = (uint8_t)lock_class,
+                                                   .other = is_wait ? other : number_of(owner),
+                                                   .lock_class = (uint8_t)owner->class,
                                                    .type = q->type == RANGE_WRITE});
 }
 
@@ -101,7 +108,13 @@ void trace_closed(const struct owner *owner) {
                                                       .ino = owner->file->ino,
                                                       .end = RANGE_MAX,
                                                       .fd = owner->ranges.items[0].fd,
+                                                      .other = number_of(owner),
                                                       .lock_class = owner->class});
+}
+
+void trace_ended(void) {
+    if (atomic_load(&state) == TRACE_THERE && !owner_is_vfork_child())
+        write_record(TRACE_EXIT, &(struct trace_record){.fd = -1});
 }
 
 void trace_file(int fd, uint64_t dev, uint64_t ino) {

@@ -133,6 +133,7 @@ struct wait_in_kernel {
     /* Of a wait that has not ended: that it is long, and that it is for an ancestor. */
     struct log_place record, ancestor_record;
     struct picture_wait *shown;
+    stack_id stack;               /* where the lock was asked for; 0: not captured */
     struct wait_in_kernel *outer; /* a wait of this thread that a handler interrupted */
 };
 
@@ -399,7 +400,7 @@ static void show(struct wait_in_kernel *k) {
     if (!settings.out[0])
         return;
     struct picture_request request = finding_picture_request(q, w->description->file);
-    request.stack = stack_capture(q->caller->return_address, q->caller->frame);
+    request.stack = k->stack = stack_capture(q->caller->return_address, q->caller->frame);
     request.since_ns = now(CLOCK_REALTIME);
     k->shown = picture_begin_wait(&request);
 }
@@ -439,11 +440,10 @@ int wait_for_lock(const struct waiting *w) {
         end.holder = holder_of(w);
         end.ancestry = ancestry_now(end.holder);
         picture_set_holder(k.shown, end.holder, end.ancestry);
-        trace(TRACE_WAIT_BEGAN, w->request, w->description->file, w->owner->class, 0, 0,
-              end.holder);
+        trace(TRACE_WAIT_BEGAN, w->request, w->description->file, w->owner, k.stack, 0, end.holder);
         record_begin(&k, &end);
         result = has_timeout() ? wait_until_timeout(w, end.began) : wait_now(w);
-        trace(TRACE_WAIT_ENDED, w->request, w->description->file, w->owner->class, 0, result,
+        trace(TRACE_WAIT_ENDED, w->request, w->description->file, w->owner, k.stack, result,
               end.holder);
         log_take_back(&k.record);
         log_take_back(&k.ancestor_record);
