@@ -203,6 +203,15 @@ static void explain_losses(const struct findings *findings) {
                  lines->refused == 1 ? "" : "s", lines->first_refused);
 }
 
+static void explain_traces(const struct traced *traced) {
+    if (traced->broken > 0)
+        complain("%zu file%s of traces left out, the first is %s", traced->broken,
+                 traced->broken == 1 ? "" : "s", traced->first_broken);
+    if (traced->newer > 0)
+        complain("%zu trace%s of a newer version left out; use that version's shim-report",
+                 traced->newer, traced->newer == 1 ? "" : "s");
+}
+
 /* After a summary: where the rest is. */
 static void name_sessions(const struct output *output, char **sessions) {
     fputs("raceshim: the records are in", output->file);
@@ -241,9 +250,13 @@ static bool has_failed(const struct findings *findings, const struct kind_set *f
     return false;
 }
 
-/* True if all sessions could be read. */
+/* The traces first: they learn from the records which waits were recorded. True if all sessions could
+ * be read. */
 static bool read_sessions(struct report *report, char **sessions) {
     bool is_complete = true;
+    for (char **session = sessions; *session; session++)
+        traced_read(&report->traced, *session);
+    traced_finish(&report->traced, report->findings.since);
     for (; *sessions; sessions++) {
         char *wrong = findings_read(&report->findings, *sessions);
         if (wrong) {
@@ -252,6 +265,7 @@ static bool read_sessions(struct report *report, char **sessions) {
             is_complete = false;
         }
     }
+    waits_add_traced(&report->findings.waits, &report->traced);
     findings_sort(&report->findings);
     return is_complete;
 }
@@ -323,8 +337,11 @@ int main(int argc, char **argv) {
     struct selection selection = {0};
     findings_begin(&report.findings, options.since,
                    options.write == html_write || options.write == trace_write);
+    traced_begin(&report.traced);
+    report.findings.traced = &report.traced;
     bool is_complete = read_sessions(&report, argv + optind);
     explain_losses(&report.findings);
+    explain_traces(&report.traced);
     select_findings(&report, &options, &selection);
     explain_selection(&selection);
     write_report(&report, &options, argv + optind);
@@ -332,6 +349,7 @@ int main(int argc, char **argv) {
     suppressions_end(&selection.suppressions);
     baseline_end(&selection.baseline);
     findings_end(&report.findings);
+    traced_end(&report.traced);
     symbols_free(report.symbols);
     return is_complete ? status : EXIT_FAILED;
 }

@@ -50,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct report report = {.symbols = symbols};
     struct output output = {.file = nowhere, .utf8 = size % 2, .columns = 80, .rows = 24};
     findings_begin(&report.findings, 0, size % 3 == 0);
+    traced_begin(&report.traced);
     free(findings_read(&report.findings, path));
     findings_sort(&report.findings);
 #define WRITE(format) format##_write(&report, &output);
@@ -60,5 +61,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct suppressions list = {.rules = &rule, .count = 1};
     findings_filter(&report.findings, is_suppressed, &list);
     findings_end(&report.findings);
+    traced_end(&report.traced);
     return 0;
 }

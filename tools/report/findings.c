@@ -135,6 +135,8 @@ static void add_wait(struct findings *findings, const struct skimmed *fields, co
     length = skim_without_stacks(fields, shorter, bytes, length);
     if (record_read(shorter, length, &record) == RECORD_GOOD) {
         waits_add(&findings->waits, record);
+        if (findings->traced)
+            traced_recorded(findings->traced, timeline_waiter(record), time);
         json_decref(record);
     }
     free(shorter);

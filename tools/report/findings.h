@@ -8,6 +8,7 @@
 
 #include "../common/kinds.h"
 #include "lines.h"
+#include "traced.h"
 #include "waits.h"
 
 #include <jansson.h>
@@ -31,7 +32,8 @@ struct findings {
     size_t slots_size;
     bool keep_apart; /* merge nothing */
     struct waits waits;
-    uint64_t since;   /* records before this time are left out */
+    struct traced *traced; /* learns of each wait that is recorded; may be NULL */
+    uint64_t since;        /* records before this time are left out */
     const char *work; /* what is shown as progress while findings are gone through; NULL: nothing */
     size_t broken;    /* lines that are no records */
     size_t newer;     /* records of a version that is not known */

@@ -159,8 +159,7 @@ static char *read_directory(struct lines *lines, const char *path, lines_take *t
     return NULL;
 }
 
-/* A slash at the end would follow a link. */
-static char *without_slashes(const char *path) {
+char *lines_plain_path(const char *path) {
     char *copy = must_print("%s", path);
     for (size_t length = strlen(copy); length > 1 && copy[length - 1] == '/'; length--)
         copy[length - 1] = '\0';
@@ -192,7 +191,7 @@ static char *read_named(struct lines *lines, const char *path, lines_take *take,
 }
 
 char *lines_read(struct lines *lines, const char *path, lines_take *take, void *context) {
-    char *name = without_slashes(path);
+    char *name = lines_plain_path(path);
     lines->size = lines->done = 0;
     char *wrong = read_named(lines, name, take, context);
     progress_end();

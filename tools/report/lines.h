@@ -48,6 +48,9 @@ typedef void lines_take(void *context, const char *bytes, struct place place);
  * wrong with path as a whole: a text that the caller frees. */
 char *lines_read(struct lines *lines, const char *path, lines_take *take, void *context);
 
+/* The path without slashes at its end, which would follow a link; for the caller to free. */
+char *lines_plain_path(const char *path);
+
 /* The bytes of a line, valid until the next call; NULL if the file is no longer what it was. */
 const char *lines_again(struct lines *lines, struct place place);
 

@@ -151,12 +151,11 @@ static bool is_object(const char *bytes, size_t length) {
     return blanks < length && bytes[blanks] == '{';
 }
 
-enum record_fault record_read(const char *bytes, size_t length, json_t **record) {
+json_t *record_object(const char *bytes, size_t length) {
     char *repaired = NULL;
     char *paired = NULL;
-    *record = NULL;
     if (!is_object(bytes, length))
-        return RECORD_BROKEN;
+        return NULL;
     if (!is_utf8(bytes, length))
         bytes = repaired = repair_utf8(bytes, length, &length);
     if (memchr(bytes, '\\', length) &&
@@ -165,10 +164,15 @@ enum record_fault record_read(const char *bytes, size_t length, json_t **record)
         length = pair_raw_bytes(paired, bytes, length);
         bytes = paired;
     }
-    *record = parse(bytes, length);
+    json_t *object = parse(bytes, length);
     free(repaired);
     free(paired);
+    return object;
+}
+
+enum record_fault record_read(const char *bytes, size_t length, json_t **record) {
     uint64_t version;
+    *record = record_object(bytes, length);
     if (*record && record_number(*record, "v", &version)) {
         if (version == RECORD_VERSION && record_string(*record, "kind").length > 0)
             return RECORD_GOOD;

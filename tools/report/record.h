@@ -19,9 +19,12 @@ enum record_fault {
     RECORD_NEWER,  /* of a version whose fields may mean something else */
 };
 
-/* The caller drops the record with json_decref. A byte of a path that is no UTF-8, which the
- * library writes as \udcXX, becomes the character RAW_BYTE + XX; one that stands in the file as it
- * is, after damage, U+FFFD. */
+/* The object of a line, for the caller to json_decref; NULL if there is none. A byte of a path that
+ * is no UTF-8, which the library writes as \udcXX, becomes the character RAW_BYTE + XX; one that
+ * stands in the file as it is, after damage, U+FFFD. */
+json_t *record_object(const char *bytes, size_t length);
+
+/* The same, if it is a record. */
 enum record_fault record_read(const char *bytes, size_t length, json_t **record);
 
 /* The record as one line of JSON, ASCII only, its raw bytes as \udcXX again. For the caller to

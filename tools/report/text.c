@@ -6,6 +6,7 @@
 #include "stacks.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void write_label(const struct output *output, const char *label) {
@@ -188,6 +189,13 @@ void text_write_finding(const struct output *output, struct symbols *symbols,
     write_modules(output, record, symbols);
 }
 
+static void write_traced(const struct output *output, const struct traced *traced, bool is_apart) {
+    char *line = traced_line(traced);
+    if (*line)
+        fprintf(output->file, "%s%s\n", is_apart ? "\n" : "", line);
+    free(line);
+}
+
 void text_write(struct report *report, const struct output *output) {
     struct findings *findings = &report->findings;
     for (size_t i = 0; i < findings->count; i++) {
@@ -202,4 +210,5 @@ void text_write(struct report *report, const struct output *output) {
     if (findings->count > 0 && findings->waits.all.waits > 0)
         fputc('\n', output->file);
     waits_write(output, &findings->waits);
+    write_traced(output, &report->traced, findings->count > 0 || findings->waits.all.waits > 0);
 }

@@ -69,13 +69,17 @@ const char *span_word(enum span_type type) {
     return words[type];
 }
 
+const json_t *timeline_waiter(const json_t *record) {
+    const json_t *edge = json_array_get(json_object_get(record, "edges"), 0);
+    return edge ? edge : json_object_get(record, "here");
+}
+
 uint64_t timeline_waited(const json_t *record) {
     struct string time = record_string(record, "time");
-    const json_t *edge = json_array_get(json_object_get(record, "edges"), 0);
     uint64_t end;
     uint64_t since;
     if (!is_wait(record) || !record_time(time.bytes, time.length, &end) ||
-        !since_of(edge ? edge : json_object_get(record, "here"), &since) || since > end)
+        !since_of(timeline_waiter(record), &since) || since > end)
         return 0;
     return end - since;
 }

@@ -33,6 +33,9 @@ bool timeline_is_wait(struct string kind, struct string action);
 /* "holds", "waits for", "asks for" */
 const char *span_word(enum span_type type);
 
+/* Who waited: of a cycle, the first one. NULL: the record does not say. */
+const json_t *timeline_waiter(const json_t *record);
+
 /* How long the record's process waited, in nanoseconds; 0 if it did not, or if it is not known. */
 uint64_t timeline_waited(const json_t *record);
 

@@ -38,22 +38,37 @@ static const json_t *holder_of(const json_t *record) {
     return json_array_size(edges) > 1 ? json_array_get(edges, 1) : json_object_get(record, "there");
 }
 
-void waits_add(struct waits *waits, const json_t *record) {
-    uint64_t ns = timeline_waited(record);
+/* about: what has the subject; holder: a party. */
+static void add_wait(struct waits *waits, uint64_t ns, const json_t *about, const json_t *holder) {
     struct printing name;
-    if (ns == 0)
-        return;
     add(&waits->all, ns);
     show_begin(&name);
-    show_subject(&name.output, record, NAME_WIDTH);
+    show_subject(&name.output, about, NAME_WIDTH);
     show_end(&name);
     add(find_total(&waits->files, name.text), ns);
     free(name.text);
     show_begin(&name);
-    show_process(&name.output, holder_of(record), record);
+    show_process(&name.output, holder, about);
     show_end(&name);
     add(find_total(&waits->holders, name.text), ns);
     free(name.text);
+}
+
+void waits_add(struct waits *waits, const json_t *record) {
+    uint64_t ns = timeline_waited(record);
+    if (ns > 0)
+        add_wait(waits, ns, record, holder_of(record));
+}
+
+void waits_add_traced(struct waits *waits, const struct traced *traced) {
+    for (size_t i = 0; i < traced->spans.count; i++) {
+        const struct traced_span *span = &traced->spans.items[i];
+        if (span->type != TRACED_WAIT || span->is_recorded || span->end == span->begin)
+            continue;
+        json_t *holder = traced_holder(traced, span);
+        add_wait(waits, span->end - span->begin, traced_file_of(traced, span), holder);
+        json_decref(holder);
+    }
 }
 
 static int compare(const void *left, const void *right) {

@@ -1,12 +1,14 @@
 /* The time that waits cost, by file and by holder.
  *
- * Of a finding that came again, only the first wait is known; so the sums are lower bounds.
+ * Of a finding that came again, only the first wait is known, unless the session has a trace; so the
+ * sums are lower bounds.
  */
 #ifndef RACESHIM_TOOLS_WAITS_H
 #define RACESHIM_TOOLS_WAITS_H
 
 #include "../common/output.h"
 #include "record.h"
+#include "traced.h"
 
 #include <stdint.h>
 
@@ -27,6 +29,9 @@ struct waits {
 
 /* Adds the record if it tells of a wait and since when. */
 void waits_add(struct waits *waits, const json_t *record);
+
+/* Adds the traced waits that no record tells of. */
+void waits_add_traced(struct waits *waits, const struct traced *traced);
 
 /* The most expensive first. */
 void waits_sort(struct waits *waits);
