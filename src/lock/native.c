@@ -51,8 +51,7 @@ static void keep_account(const struct native *n) {
     }
     if (owner_leave(n->owner, turn))
         closing_finish_owner(q->room, n->owner);
-    trace(n->unlock ? TRACE_UNLOCKED : TRACE_GRANTED, q, n->description->file, n->owner, stack, 0,
-          0);
+    trace(n->unlock ? TRACE_UNLOCKED : TRACE_GRANTED, q, n->description->file, n->owner, stack, 0);
     if (stack != 0 && n->owner->shown) {
         picture_tell_stack(stack);
         if (n->wait)
@@ -77,7 +76,7 @@ static int finish(struct native *n, int result) {
         result = wait_for_lock(&w);
     } else if (result == -EAGAIN) {
         report_conflict(n);
-        trace(TRACE_REFUSED, &n->request, n->description->file, n->owner, 0, result, 0);
+        trace(TRACE_REFUSED, &n->request, n->description->file, n->owner, 0, result);
     }
     if (result == 0)
         keep_account(n);

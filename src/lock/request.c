@@ -136,7 +136,7 @@ static int refused(const struct request *q, struct description *d, struct owner 
     }
     if ((error == -EAGAIN || error == -EACCES) && met_own_lock(q, d, owner, &met))
         finding(EVENT_SELF_LOCK, ACTION_DENIED, q, d->file, &met);
-    trace(TRACE_REFUSED, q, d->file, owner, 0, error, 0);
+    trace(TRACE_REFUSED, q, d->file, owner, 0, error);
     return error;
 }
 
@@ -167,7 +167,7 @@ static int set_lock(struct request *q, struct description *d, struct owner *owne
     }
     if (result < 0)
         return result;
-    trace(TRACE_GRANTED, q, d->file, owner, stack, 0, 0);
+    trace(TRACE_GRANTED, q, d->file, owner, stack, 0);
     if (owner->shown) {
         picture_tell_stack(stack);
         if (wait)
@@ -226,7 +226,7 @@ static int unlock(struct request *q, struct description *d, struct owner *owner)
     if (owner_leave(owner, turn))
         closing_finish_owner(q->room, owner);
     describe_seen(q->room, q->fd);
-    trace(TRACE_UNLOCKED, q, file, owner, 0, result, 0);
+    trace(TRACE_UNLOCKED, q, file, owner, 0, result);
     if (__builtin_expect(taker != 0, 0))
         wait_holds_changed(q->room, taker);
     if (result == 0 && foreign) {

@@ -59,13 +59,19 @@ static struct trace_record *next_record(void) {
     return (struct trace_record *)(file.base + at);
 }
 
-static void write_record(enum trace_operation operation, const struct trace_record *from) {
+int64_t trace_time(void) {
     struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* A record without a time is of now: not of when the file was made, which takes a while. */
+static void write_record(enum trace_operation operation, const struct trace_record *from) {
+    int64_t time = from->time ? from->time : trace_time();
     struct trace_record *record = next_record();
     if (!record)
         return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    record->time = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    record->time = time;
     record->dev = from->dev;
     record->ino = from->ino;
     record->start = from->start;
@@ -86,19 +92,33 @@ static int32_t number_of(const struct owner *owner) {
     return is_process ? 0 : (int32_t)((uintptr_t)owner >> 3 & INT32_MAX);
 }
 
+static struct trace_record record_of(const struct request *q, const struct file *of,
+                                     const struct owner *owner, uint32_t stack) {
+    return (struct trace_record){.dev = of->dev,
+                                 .ino = of->ino,
+                                 .start = q->range.start,
+                                 .end = q->range.end,
+                                 .stack = stack,
+                                 .fd = q->fd,
+                                 .other = number_of(owner),
+                                 .lock_class = (uint8_t)owner->class,
+                                 .type = q->type == RANGE_WRITE};
+}
+
 void trace_operation(enum trace_operation operation, const struct request *q, const struct file *of,
-                     const struct owner *owner, uint32_t stack, int result, int32_t other) {
-    bool is_wait = operation == TRACE_WAIT_BEGAN || operation == TRACE_WAIT_ENDED;
-    write_record(operation, &(struct trace_record){.dev = of->dev,
-                                                   .ino = of->ino,
-                                                   .start = q->range.start,
-                                                   .end = q->range.end,
-                                                   .stack = stack,
-                                                   .fd = q->fd,
-                                                   .result = result < 0 ? -result : 0,
-                                                   .other = is_wait ? other : number_of(owner),
-                                                   .lock_class = (uint8_t)owner->class,
-                                                   .type = q->type == RANGE_WRITE});
+                     const struct owner *owner, uint32_t stack, int result) {
+    struct trace_record record = record_of(q, of, owner, stack);
+    record.result = result < 0 ? -result : 0;
+    write_record(operation, &record);
+}
+
+void trace_wait(enum trace_operation operation, const struct request *q, const struct file *of,
+                const struct owner *owner, uint32_t stack, const struct traced_wait *wait) {
+    struct trace_record record = record_of(q, of, owner, stack);
+    record.time = wait->time;
+    record.result = wait->result < 0 ? -wait->result : 0;
+    record.other = wait->holder;
+    write_record(operation, &record);
 }
 
 void trace_closed(const struct owner *owner) {

@@ -11,17 +11,27 @@
 #include "lock/findings.h"
 #include "lock/trace_layout.h"
 
-/* other: of a wait, the process that holds the lock. */
+/* Granted, refused or unlocked; result: 0, or -errno. */
 void trace_operation(enum trace_operation operation, const struct request *q,
-                     const struct file *file, const struct owner *owner, uint32_t stack, int result,
-                     int32_t other);
+                     const struct file *file, const struct owner *owner, uint32_t stack,
+                     int result);
 
 static inline void trace(enum trace_operation operation, const struct request *q,
                          const struct file *file, const struct owner *owner, uint32_t stack,
-                         int result, int32_t other) {
+                         int result) {
     if (__builtin_expect(settings.trace, 0))
-        trace_operation(operation, q, file, owner, stack, result, other);
+        trace_operation(operation, q, file, owner, stack, result);
 }
+
+/* The begin or the end of a wait. */
+struct traced_wait {
+    int64_t time;   /* trace_time() of then; 0: now */
+    int32_t holder; /* the process that holds the lock; 0: not known */
+    int result;
+};
+void trace_wait(enum trace_operation operation, const struct request *q, const struct file *file,
+                const struct owner *owner, uint32_t stack, const struct traced_wait *wait);
+int64_t trace_time(void);
 
 /* All that an owner has is no more. */
 void trace_closed(const struct owner *owner);

@@ -422,9 +422,16 @@ static void record_begin(struct wait_in_kernel *k, const struct wait_end *end) {
         report_ancestor(w, end, since, end->ancestry, &k->ancestor_record);
 }
 
+static void trace_end_of(const struct wait_in_kernel *k, enum trace_operation operation,
+                         const struct traced_wait *wait) {
+    const struct waiting *w = k->waiting;
+    trace_wait(operation, w->request, w->description->file, w->owner, k->stack, wait);
+}
+
 int wait_for_lock(const struct waiting *w) {
     struct wait_in_kernel k = {.waiting = w, .outer = wait_here};
     struct wait_end end = {.began = now(CLOCK_MONOTONIC)};
+    int64_t began = settings.trace ? trace_time() : 0;
     bool deadlock;
     int result;
     if (!owner_pin(w->owner))
@@ -440,11 +447,12 @@ int wait_for_lock(const struct waiting *w) {
         end.holder = holder_of(w);
         end.ancestry = ancestry_now(end.holder);
         picture_set_holder(k.shown, end.holder, end.ancestry);
-        trace(TRACE_WAIT_BEGAN, w->request, w->description->file, w->owner, k.stack, 0, end.holder);
+        if (settings.trace)
+            trace_end_of(&k, TRACE_WAIT_BEGAN, &(struct traced_wait){began, end.holder, 0});
         record_begin(&k, &end);
         result = has_timeout() ? wait_until_timeout(w, end.began) : wait_now(w);
-        trace(TRACE_WAIT_ENDED, w->request, w->description->file, w->owner, k.stack, result,
-              end.holder);
+        if (settings.trace)
+            trace_end_of(&k, TRACE_WAIT_ENDED, &(struct traced_wait){0, end.holder, result});
         log_take_back(&k.record);
         log_take_back(&k.ancestor_record);
         report_end(w, result, &end);
