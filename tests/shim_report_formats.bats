@@ -25,15 +25,6 @@ compiler_session() {
 # fingerprints FILE: of a report in SARIF
 fingerprints() { jq -r '.runs[].results[].partialFingerprints[]' "$1"; }
 
-# in_browser PAGE [SCRIPT]: what the page has become, and what the script, run behind the page's own, has put
-# into its title
-in_browser() {
-  cp "$1" page.html
-  [ $# -eq 1 ] || printf '<script>%s</script>' "$2" >>page.html
-  timeout 120 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$WORK/profile" \
-    --virtual-time-budget=5000 --dump-dom "file://$WORK/page.html" 2>/dev/null
-}
-
 validates() { python3 -c 'import json, sys, jsonschema
 schema, document = (json.load(open(name)) for name in sys.argv[1:])
 jsonschema.Draft7Validator.check_schema(schema)
@@ -197,11 +188,6 @@ same_finding() {
 }
 
 # ---- the trace
-
-# wait_record: process 7 waited from 11:59:50 to 12:00:01 for what process 9 has held since 11:59:00
-wait_record() {
-  record long-wait warning 01 00000000000000a1 '"action":"waited","file":{"path":"/w/l"},"here":{"pid":7,"tid":70,"thread":"waits","since":"2026-11-23T11:59:50Z"},"there":{"pid":9,"tid":9,"thread":"holds","exe":"/bin/h","since":"2026-11-23T11:59:00.000000500Z"}'
-}
 
 @test "I3: the trace has a span for the hold and for the wait, and an arrow from holder to waiter" {
   wait_record >"$SESSION/7.0.jsonl"

@@ -73,6 +73,19 @@ traced() {
   [[ $output == *"by file"*"in 1 wait  l"* ]]
 }
 
+@test "I3: the other side of a record has the name of its program from the trace" {
+  wait_record | sed 's,"exe":"/bin/h".,,' >"$SESSION/7.0.jsonl"
+  trace 0.1 9 exe=/bin/traced <<<$'granted time=1\nunlocked time=2'
+  run "$SHIM_REPORT" "$SESSION"
+  [[ $output == *"there    traced[9]"*"by holder"*"traced[9]"* ]]
+}
+
+@test "I3: two locks in both orders are no wait, and cost no time" {
+  record deadlock warning 05 '' '"action":"none","file":{"path":"/l"},"here":{"pid":7,"tid":7,"since":"2026-11-23T12:00:00Z"},"there":{"pid":9,"tid":9}' >"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" "$SESSION"
+  [[ $output != *"Lost in waits"* ]]
+}
+
 @test "I3: --since leaves out what was traced before" {
   trace 0.1 7 <<<$'began time=1000\nended time=1500\nbegan time=9000\nended time=9250'
   run "$SHIM_REPORT" --since=2025-11-24T16:00:05Z "$SESSION"

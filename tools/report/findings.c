@@ -123,6 +123,11 @@ static void add_fields(struct findings *findings, const struct skimmed *fields,
         add(findings, &finding);
 }
 
+static void name_parties(const struct findings *findings, json_t *record) {
+    if (findings->traced)
+        traced_name_parties(findings->traced, record);
+}
+
 /* The wait's own fields need a tree, but not of the stacks, which are most of the line. */
 static void add_wait(struct findings *findings, const struct skimmed *fields, const char *bytes,
                      size_t length) {
@@ -134,6 +139,7 @@ static void add_wait(struct findings *findings, const struct skimmed *fields, co
     char *shorter = must_allocate(NULL, length, 1);
     length = skim_without_stacks(fields, shorter, bytes, length);
     if (record_read(shorter, length, &record) == RECORD_GOOD) {
+        name_parties(findings, record);
         waits_add(&findings->waits, record);
         if (findings->traced)
             traced_recorded(findings->traced, timeline_waiter(record), time);
@@ -200,6 +206,7 @@ json_t *findings_record(struct findings *findings, const struct finding *finding
     uint64_t count = finding->count < INT64_MAX ? finding->count : INT64_MAX;
     json_object_set_new(record, "count", json_integer((json_int_t)count));
     json_object_set_new(record, "severity", json_string(severity_name(finding->severity)));
+    name_parties(findings, record);
     return record;
 }
 

@@ -32,7 +32,7 @@ struct findings {
     size_t slots_size;
     bool keep_apart; /* merge nothing */
     struct waits waits;
-    struct traced *traced; /* learns of each wait that is recorded; may be NULL */
+    struct traced *traced; /* learns which waits are recorded, knows programs; may be NULL */
     uint64_t since;        /* records before this time are left out */
     const char *work; /* what is shown as progress while findings are gone through; NULL: nothing */
     size_t broken;    /* lines that are no records */

@@ -15,7 +15,8 @@ bool timeline_is_wait(struct string kind, struct string action) {
     static const char *const kinds[] = {"long-wait",     "lock-timeout",  "deadlock",
                                         "ancestor-wait", "self-deadlock", NULL};
     static const char *const actions[] = {"waited", NULL};
-    return has_word(kind, kinds) || has_word(action, actions);
+    static const char *const nothing[] = {"none", NULL}; /* a cycle that has not come */
+    return (has_word(kind, kinds) && !has_word(action, nothing)) || has_word(action, actions);
 }
 
 static bool is_wait(const json_t *record) {

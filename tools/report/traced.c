@@ -354,15 +354,42 @@ const json_t *traced_stack(const struct traced *traced, const struct traced_span
     return span->stack ? json_array_get(traced->names.stacks, span->stack - 1) : NULL;
 }
 
+/* Its last program; NULL: no trace tells. */
+static json_t *program_of(const struct traced *traced, uint64_t pid) {
+    for (size_t i = pid ? json_array_size(traced->processes) : 0; i-- > 0;) {
+        if ((uint64_t)traced->pids[i] == pid)
+            return json_array_get(traced->processes, i);
+    }
+    return NULL;
+}
+
+static void name_party(const struct traced *traced, json_t *party, uint64_t own_pid) {
+    uint64_t pid;
+    if (!json_is_object(party) || !record_number(party, "pid", &pid) || pid == own_pid ||
+        record_string(party, "exe").length > 0)
+        return;
+    json_t *program = program_of(traced, pid);
+    if (program)
+        json_object_set(party, "exe", json_object_get(program, "exe"));
+}
+
+void traced_name_parties(const struct traced *traced, json_t *record) {
+    json_t *edges = json_object_get(record, "edges");
+    uint64_t own_pid = 0;
+    record_number(record, "pid", &own_pid);
+    name_party(traced, json_object_get(record, "there"), own_pid);
+    for (size_t i = 0; i < json_array_size(edges); i++)
+        name_party(traced, json_array_get(edges, i), own_pid);
+}
+
 json_t *traced_holder(const struct traced *traced, const struct traced_span *span) {
     if (span->blocker != SIZE_MAX) {
         const struct traced_span *hold = &traced->spans.items[span->blocker];
         return json_incref(json_array_get(traced->processes, hold->process));
     }
-    for (size_t i = json_array_size(traced->processes); span->holder && i-- > 0;) {
-        if (traced->pids[i] == span->holder)
-            return json_incref(json_array_get(traced->processes, i));
-    }
+    json_t *program = program_of(traced, (uint64_t)span->holder);
+    if (program)
+        return json_incref(program);
     return json_pack("{s:i}", "pid", (int)span->holder);
 }
 

@@ -43,6 +43,9 @@ void traced_finish(struct traced *traced, uint64_t since);
 /* A record tells of a wait of this party's, to end: then the trace's span of it is_recorded. */
 void traced_recorded(struct traced *traced, const json_t *party, uint64_t end);
 
+/* Gives the other parties of a record their programs, where a trace tells what they are. */
+void traced_name_parties(const struct traced *traced, json_t *record);
+
 /* Parts of a span. A stack is a party, or NULL. */
 const json_t *traced_process(const struct traced *traced, const struct traced_span *span);
 const json_t *traced_file_of(const struct traced *traced, const struct traced_span *span);

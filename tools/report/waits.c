@@ -104,15 +104,27 @@ static double seconds(uint64_t ns) {
     return (double)ns / 1e9;
 }
 
+/* For the caller to free. */
+static char *print_seconds(uint64_t ns) {
+    return must_print(ns < 1000000000 ? "%.3f s" : "%.1f s", seconds(ns));
+}
+
 char *waits_line(const struct waits *waits) {
     if (waits->all.waits == 0)
         return must_print("%s", "");
     const struct wait_total *file = &waits->files.items[0];
     const struct wait_total *holder = &waits->holders.items[0];
-    return must_print("At least %.1f s were lost in %" PRIu64
-                      " waits: most for %s (%.1f s), and most to %s (%.1f s).",
-                      seconds(waits->all.ns), waits->all.waits, file->name, seconds(file->ns),
-                      holder->name, seconds(holder->ns));
+    char *all = print_seconds(waits->all.ns);
+    char *of_file = print_seconds(file->ns);
+    char *of_holder = print_seconds(holder->ns);
+    char *line = must_print("At least %s were lost in %" PRIu64
+                            " wait%s: most for %s (%s), and most to %s (%s).",
+                            all, waits->all.waits, waits->all.waits == 1 ? "" : "s", file->name,
+                            of_file, holder->name, of_holder);
+    free(all);
+    free(of_file);
+    free(of_holder);
+    return line;
 }
 
 static void write_totals(const struct output *output, const char *title,
