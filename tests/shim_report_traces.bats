@@ -165,3 +165,117 @@ END
     [ "$format" != trace ] || jq -e . out >/dev/null
   done
 }
+
+# ---- The page
+
+# contention: 20 programs, 5 files, ten thousand operations and more; every fifth one waited
+contention() {
+  python3 - <<'END' | while read -r program; do trace "$program.1" "$((100 + program))" <"$program.in"; done
+import random
+random.seed(1)
+free, holder, operations = [0] * 5, [0] * 5, [[] for program in range(20)]
+for turn in range(5000):
+    program, file, begin = turn % 20, random.randrange(5), turn * 3
+    grant = max(begin, free[file])
+    if free[file] > begin:
+        operations[program] += [f"began time={begin} ino={file} other={holder[file]}", f"ended time={grant} ino={file}"]
+    free[file], holder[file] = grant + (16 if turn % 5 == 0 else 1), 100 + program
+    operations[program] += [f"granted time={grant} ino={file} stack=9", f"unlocked time={free[file]} ino={file}"]
+for program, lines in enumerate(operations):
+    open(f"{program}.in", "w").write("\n".join(lines))
+    print(program)
+END
+}
+
+@test "I3: the page draws a traced hold and a traced wait, an arrow between them, and each leads to the other" {
+  need chromium
+  trace 0.1 7 exe=/bin/holds <<<$'granted time=1000 stack=9 end=99\nunlocked time=1400 end=99'
+  trace 1.1 8 exe=/bin/waits <<<$'began time=1100 other=7 stack=9 end=9\nended time=1400 other=7 end=9\ngranted time=1400 other=9 end=9\nexit time=1500'
+  "$SHIM_REPORT" --format=html -o report.html "$SESSION"
+  in_browser report.html '
+    const facts = shown.map(index => data.events[index].kind), [wait, long, short] = shown.map(index => data.events[index]);
+    facts.push(lanes.map(lane => lane.label).join(), data.events[wait.spans[0].from] === long, laneOf.get(shown[0] + ":0"), laneOf.get(wait.spans[0].from + ":0"));
+    facts.push(details.textContent.includes("waits[8] waited for a lock to write for 300.00 ms"), details.textContent.includes("0 to 9"),
+      details.textContent.includes("none+0x77"));
+    details.querySelector("button").click(); facts.push(data.events[chosen] === long, details.textContent.includes("in the way ofwaits[8]"));
+    details.querySelector("button").click(); facts.push(data.events[chosen] === wait);
+    choose(shown[2], true); facts.push(details.textContent.includes("the process ended"));
+    document.title = facts.join(" ");' >dom
+  grep -o '<title>[^<]*' dom
+  grep -q '<title>wait hold hold /w/l,holds\[7\],waits\[8\] true 2 1 true true true true true true true</title>' dom
+}
+
+@test "I3: the page of ten thousand traced operations is quick, and its filter, keys and mouse choose among them" {
+  need chromium
+  contention
+  "$SHIM_REPORT" --format=html -o report.html "$SESSION"
+  in_browser report.html '
+    const facts = [], press = (where, key) => where.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
+    const quick = run => { const start = performance.now(); run(); return performance.now() - start < 2000; };
+    const filter = words => { element("filter").value = words; element("filter").dispatchEvent(new Event("input")); };
+    facts.push(shown.length === data.traced.spans.length && shown.length > 5000, list.querySelectorAll(".row").length < 100);
+    facts.push(quick(layOut), quick(drawTime), quick(() => filter("prog[103] /w/l wait")));
+    facts.push(shown.length > 0, shown.every(index => data.events[index].kind === "wait" && data.events[index].process === "prog[103]"));
+    press(document.body, "Escape"); facts.push(shown.length === data.traced.spans.length);
+    press(list, "Home"); press(list, "ArrowDown"); facts.push(shown.indexOf(chosen));
+    press(list, "End"); facts.push(shown.indexOf(chosen) === shown.length - 1);
+    const before = data.events[chosen].spans[0].b; press(document.body, "p");
+    facts.push(data.events[chosen].spans[0].b < before); press(document.body, "n"); facts.push(data.events[chosen].spans[0].b === before);
+    press(document.body, "z"); facts.push(to - from < 100, from < before && before < to);
+    const wait = shown[3], span = data.events[wait].spans[0], lane = laneOf.get(wait + ":0");
+    [from, to] = [span.b - 5, span.e + 5]; time.scrollTop = lane * LANE - 60; drawTime();
+    const box = time.getBoundingClientRect();
+    time.dispatchEvent(new MouseEvent("click", {clientX: box.left + xOf((span.b + span.e) / 2), clientY: box.top + yOf(lane) + LANE / 2}));
+    facts.push(chosen === wait);
+    element("show").value = "waits"; element("show").dispatchEvent(new Event("change"));
+    facts.push(shown.every(index => data.events[index].kind === "wait"), shown.every(index => laneOf.has(data.events[index].spans[0].from + ":0")));
+    document.title = facts.join(" ");' >dom
+  grep -o '<title>[^<]*' dom
+  grep -q '<title>true true true true true true true true 1 true true true true true true true true</title>' dom
+}
+
+@test "I3: of more spans than a browser shows the page has the longest waits with their holders, and says so" {
+  need chromium
+  { for i in $(seq 0 9); do seq -f "granted time=%.0f ino=$i" 1000 2 7000 | sed 'p; s/granted/unlocked/'; done; } | trace 0.1 7
+  trace 1.1 8 <<<$'began time=5000 ino=3\nended time=5400 ino=3'
+  "$SHIM_REPORT" --format=html -o report.html "$SESSION"
+  in_browser report.html 'document.title = [data.traced.spans.length, data.traced.left_out, data.events[shown[0]].kind, element("counts").textContent.split("; ")[1],
+    element("traced").className].join(" ");' >dom
+  grep -o '<title>[^<]*' dom
+  grep -q '<title>20000 10011 wait 20000 of 30011 traced spans, 10011 are not in this page </title>' dom
+}
+
+@test "I3: the page says how many operations were lost" {
+  need chromium
+  trace 0.1 7 count=105 capacity=5 <<<$'granted time=1\ngranted time=2 start=5\nbegan time=3\nrefused time=4\nrefused time=5'
+  "$SHIM_REPORT" --format=html -o report.html "$SESSION"
+  in_browser report.html 'choose(shown.find(index => data.events[index].kind === "hold"), true);
+    document.title = [element("traced").className, element("traced").textContent, details.textContent.includes("the trace was full here")].join(" ");' >dom
+  grep -q '<title>warning Traced: 5 lock operations of 1 program; 100 more were lost, because 1 trace had no more room. true</title>' dom
+}
+
+@test "I3: the page marks a finding on the traced lock that it tells of" {
+  need chromium
+  traced --wait-warn=0.05 sh -c 'flock "$1" sh -c "echo; sleep 0.3" | { read -r line; flock "$1" true; }' sh "$WORK/l"
+  "$SHIM_REPORT" --format=html -o report.html "$SESSION"
+  in_browser report.html '
+    const lane = lanes.find(lane => lane.spans.some(entry => entry.isMark && entry.span.t === "wait"));
+    document.title = [records, lane.label.replace(/[0-9]+/, "N"), lane.spans.map(entry => entry.span.t + (entry.isMark ? " marked" : "")).join(), lanes.length].join(" ");' >dom
+  grep -o '<title>[^<]*' dom
+  grep -q '<title>1 flock\[N\] hold,wait,wait marked 3</title>' dom
+}
+
+@test "R2: in a browser the page of a trace with hostile names has no element or script of theirs" {
+  need chromium
+  local evil='</script><img src=x onerror=alert(1)>'
+  trace 0.1 7 "exe=/bin/$evil" <<<$'granted time=1 stack=9\nrefused time=4 result=11 other=8'
+  jq -nc --arg evil "$evil" '{dev: 1, ino: 2, path: $evil}, {id: 9, stack: [{module: $evil, offset: "0x1"}]}' >"$SESSION/stacks.0.1"
+  trace 1.1 2147483647 <<<$'began time=9223372036855 other=2147483647\nunlocked time=9223372036855 start=9223372036854775807\ngranted time=0 start=9223372036854775806 ino=9223372036854775808'
+  "$SHIM_REPORT" --format=html -o report.html "$SESSION"
+  in_browser report.html '
+    const seen = [];
+    for (const index of shown) { choose(index, true); zoomToChosen(); seen.push(document.querySelectorAll("img, iframe, script").length); }
+    document.title = seen.join(" ") + " " + document.body.textContent.includes("onerror=alert(1)");' >dom
+  grep -o '<title>[^<]*' dom
+  grep -q '<title>3 3 3 3 true</title>' dom
+}

@@ -1,5 +1,6 @@
 /* One page for a browser, with all it needs: page.html, and the records in it as JSON. */
 #define _GNU_SOURCE
+#include "html.h"
 #include "formats.h"
 #include "show.h"
 #include "timeline.h"
@@ -17,12 +18,6 @@
 extern const char page[];
 
 static const char marker[] = "@RECORDS@";
-
-struct page_parts {
-    struct report *report;
-    json_t *stacks;  /* each stack once */
-    json_t *indices; /* a stack's own text to its index */
-};
 
 static json_t *take_string(char *text) {
     json_t *string = json_string(text);
@@ -86,7 +81,7 @@ static json_t *frame_object(const struct frame *frame) {
     return object;
 }
 
-static json_t *stack_index(struct page_parts *parts, const json_t *party) {
+json_t *page_stack(struct page_parts *parts, const json_t *party) {
     const json_t *stack = json_object_get(party, "stack");
     struct frames frames;
     char *key =
@@ -122,7 +117,7 @@ static json_t *side_object(struct page_parts *parts, const struct side *side,
     show_end(&rest);
     json_t *object =
         json_pack("{s:s, s:s, s:s, s:o}", "name", side->name, "who", who.text, "rest",
-                  rest.length > 2 ? rest.text + 2 : "", "stack", stack_index(parts, side->party));
+                  rest.length > 2 ? rest.text + 2 : "", "stack", page_stack(parts, side->party));
     free(who.text);
     free(rest.text);
     return object;
@@ -176,10 +171,9 @@ static json_t *event_object(struct page_parts *parts, const struct finding *find
                      span_list);
 }
 
-/* Prints the value and drops it. The characters of markup stand escaped in it. */
-static void print(FILE *file, json_t *value) {
+void page_print(struct page_parts *parts, json_t *value) {
     char *text = record_print(value);
-    fputs(text, file);
+    fputs(text, parts->file);
     free(text);
     json_decref(value);
 }
@@ -191,27 +185,34 @@ static json_t *kinds_object(void) {
     return kinds;
 }
 
-static void write_records(FILE *file, struct report *report) {
-    struct findings *findings = &report->findings;
-    struct page_parts parts = {report, json_array(), json_object()};
-    size_t count = findings->count < EVENTS_MAX ? findings->count : EVENTS_MAX;
+static void write_events(struct page_parts *parts, size_t count) {
+    struct findings *findings = &parts->report->findings;
     const char *before = "";
-    fputs("{\"events\":[", file);
     for (size_t i = 0; i < count; i++) {
         json_t *record = findings_record(findings, &findings->items[i]);
         if (!record)
             continue;
-        fprintf(file, "%s\n", before);
-        print(file, event_object(&parts, &findings->items[i], record));
+        fprintf(parts->file, "%s\n", before);
+        page_print(parts, event_object(parts, &findings->items[i], record));
         json_decref(record);
         before = ",";
     }
+}
+
+static void write_records(FILE *file, struct report *report) {
+    struct findings *findings = &report->findings;
+    struct page_parts parts = {report, file, json_array(), json_object()};
+    size_t count = findings->count < EVENTS_MAX ? findings->count : EVENTS_MAX;
+    fputs("{\"events\":[", file);
+    write_events(&parts, count);
     fprintf(file, "\n],\n\"left_out\":%zu,\n\"lost\":", findings->count - count);
-    print(file, take_string(waits_line(&report->findings.waits)));
+    page_print(&parts, take_string(waits_line(&findings->waits)));
+    fputs(",\n\"traced\":", file);
+    page_write_traced(&parts);
     fputs(",\n\"stacks\":", file);
-    print(file, parts.stacks);
+    page_print(&parts, parts.stacks);
     fputs(",\n\"kinds\":", file);
-    print(file, kinds_object());
+    page_print(&parts, kinds_object());
     fputs("}", file);
     json_decref(parts.indices);
 }
