@@ -279,3 +279,91 @@ END
   grep -o '<title>[^<]*' dom
   grep -q '<title>3 3 3 3 true</title>' dom
 }
+
+# ---- For Perfetto
+
+# well_formed FILE: every event has what viewers want, each span its end, and each arrow's end lies in a slice of its
+# thread; the slices of a thread lie in each other or apart
+well_formed() {
+  python3 - "$1" <<'END'
+import json, sys
+from collections import defaultdict
+events = json.load(open(sys.argv[1]))["traceEvents"]
+spans, flows, slices = defaultdict(list), defaultdict(list), defaultdict(list)
+for event in events:
+    assert all(key in event for key in ("ph", "ts", "pid", "tid", "name")), event
+    if event["ph"] in "be":
+        spans[event["cat"], event["id"]].append(event)
+    elif event["ph"] in "sf":
+        flows[event["id"]].append(event)
+    elif event["ph"] == "X":
+        slices[event["pid"], event["tid"]].append((event["ts"], event["ts"] + event["dur"]))
+for begin, end in spans.values():
+    assert (begin["ph"], end["ph"]) == ("b", "e") and begin["ts"] <= end["ts"] and begin["name"] == end["name"], begin
+for start, finish in flows.values():
+    assert (start["ph"], finish["ph"]) == ("s", "f"), start
+    for event in start, finish:
+        assert any(a <= event["ts"] <= b for a, b in slices[event["pid"], event["tid"]]), event
+for key, found in slices.items():
+    for a, b in found:
+        for c, d in found:
+            assert not a < c < b < d, (key, a, b, c, d)
+END
+}
+
+@test "I3: the format trace has the traced holds and waits, with an arrow from the hold to the wait" {
+  trace 0.1 7 exe=/bin/holds <<<$'granted time=1000 stack=9 end=99\nunlocked time=1400 end=99'
+  trace 1.1 8 exe=/bin/waits <<<$'began time=1100 other=7 tid=80 end=9\nended time=1400 other=7 tid=80 end=9\ngranted time=1400 tid=80 end=9 type=0'
+  "$SHIM_REPORT" --format=trace -o trace.json "$SESSION"
+  well_formed trace.json
+  [ "$(jq -c '.traceEvents[] | select(.ph == "b") | [.pid, .tid, .cat, .name, .args.bytes, .args.type, .args.at, .args.behind, .args.end]' trace.json)" = '[7,7,"hold","holds /w/l","0 to 99","write","none+0x77",null,"unlocked"]
+[8,80,"wait","waits for /w/l","0 to 9","write",null,"holds[7]","granted"]
+[8,80,"hold","holds /w/l","0 to 9","read",null,null,"not known; the trace has none"]' ]
+  [ "$(jq -c '[.traceEvents[] | select(.ph == "s" or .ph == "f") | [.ph, .pid, .tid, .ts % 1000000000]]' trace.json)" = '[["s",7,7,1100000],["f",8,80,1100000]]' ]
+  [ "$(jq -r '.traceEvents[] | select(.ph == "M" and .pid == 8).args.name' trace.json)" = "waits[8]" ]
+  [ "$(jq -r .otherData.traced trace.json)" = "Traced: 5 lock operations of 2 programs." ]
+}
+
+@test "I3: the format trace says where a trace was full, and how much is left out" {
+  seq 5 | sed 's/.*/granted time=&/' | trace 0.1 7 count=105 capacity=5
+  "$SHIM_REPORT" --format=trace -o trace.json "$SESSION"
+  [ "$(jq -c '.traceEvents[] | select(.ph == "i") | [.pid, .name, .ts % 1000000]' trace.json)" = '[7,"the trace is full: 100 lock operations are lost",5000]' ]
+  [[ $(jq -r .otherData.traced trace.json) == *"100 more were lost"* ]]
+}
+
+@test "I3: the format trace of real programs that contend has an arrow for each wait" {
+  need sqlite3
+  cat >contend.py <<'END'
+import fcntl, os, sys
+told, tell = os.pipe()
+file = os.open("data.lock", os.O_RDWR | os.O_CREAT)
+fcntl.lockf(file, fcntl.LOCK_EX, 10)
+if os.fork() == 0:
+    own = os.open("data.lock", os.O_RDWR)
+    os.write(tell, b"x")
+    fcntl.lockf(own, fcntl.LOCK_EX, 5)
+    sys.exit()
+os.read(told, 1)
+inode = ":%d " % os.stat("data.lock").st_ino
+while not any(" -> " in line and inode in line for line in open("/proc/locks")):
+    pass
+fcntl.lockf(file, fcntl.LOCK_UN)
+os.wait()
+END
+  traced sh -c 'python3 contend.py; sqlite3 x.db "create table t(a); insert into t values(1)"; flock l true'
+  "$SHIM_REPORT" --format=trace -o trace.json "$SESSION"
+  well_formed trace.json
+  [ "$(jq -c '[.traceEvents[] | select(.ph == "b" and .cat == "wait") | .name]' trace.json)" = '["waits for data.lock"]' ]
+  [ "$(jq -c '[.traceEvents[] | select(.ph == "s" or .ph == "f") | .ph]' trace.json)" = '["s","f"]' ]
+  [ "$(jq '[.traceEvents[] | select(.ph == "b" and .cat == "hold") | .name] | unique | length' trace.json)" -ge 3 ]
+  [[ $(jq -r '.traceEvents[] | select(.cat == "hold" and .args.bytes == "1073741824 to 1073741824").args.lock' trace.json) == *fcntl* ]]
+  # The lock and the wait were asked for somewhere.
+  [ "$(jq '[.traceEvents[] | select(.cat == "wait" and .ph == "b") | .args.at | length > 0] | all' trace.json)" = true ]
+}
+
+@test "I3: a wait that was traced and recorded has one arrow, and slices that do not cut each other" {
+  traced --wait-warn=0.05 sh -c 'flock "$1" sh -c "echo; sleep 0.3" | { read -r line; flock "$1" true; }' sh "$WORK/l"
+  "$SHIM_REPORT" --format=trace -o trace.json "$SESSION"
+  well_formed trace.json
+  [ "$(jq -c '[.traceEvents[] | select(.ph == "s" or .ph == "f") | .ph]' trace.json)" = '["s","f"]' ]
+}

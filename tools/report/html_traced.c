@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "html.h"
 #include "show.h"
+#include "traced_choice.h"
 
 #include "../common/memory.h"
 
@@ -11,61 +12,6 @@
 
 /* What a browser still shows at once. */
 #define SPANS_MAX_OF_PAGE 20000u
-
-#define NOT_CHOSEN UINT32_MAX
-
-struct choice {
-    uint32_t *numbers; /* of each span, in the page, or NOT_CHOSEN */
-    size_t count;
-};
-
-/* ---- Which spans ---- */
-
-static unsigned rank_of(const struct traced_span *span) {
-    static const unsigned ranks[] = {[TRACED_WAIT] = 0, [TRACED_REFUSAL] = 1, [TRACED_HOLD] = 2};
-    return ranks[span->type];
-}
-
-static int compare_worth(const void *left, const void *right, void *context) {
-    const struct traced_spans *spans = context;
-    const struct traced_span *a = &spans->items[*(const size_t *)left];
-    const struct traced_span *b = &spans->items[*(const size_t *)right];
-    if (rank_of(a) != rank_of(b))
-        return rank_of(a) < rank_of(b) ? -1 : 1;
-    if (a->end - a->begin != b->end - b->begin)
-        return a->end - a->begin > b->end - b->begin ? -1 : 1;
-    return a < b ? -1 : a > b;
-}
-
-static void choose(struct choice *choice, size_t span) {
-    if (choice->numbers[span] == NOT_CHOSEN && choice->count < SPANS_MAX_OF_PAGE) {
-        choice->numbers[span] = 0;
-        choice->count++;
-    }
-}
-
-/* The longest waits with what was in their way, then what was refused, then the longest holds. */
-static struct choice choose_spans(struct traced_spans *spans) {
-    struct choice choice = {.numbers = must_allocate(NULL, spans->count + 1, sizeof(uint32_t))};
-    size_t *order = must_allocate(NULL, spans->count + 1, sizeof *order);
-    uint32_t number = 0;
-    for (size_t i = 0; i < spans->count; i++) {
-        choice.numbers[i] = NOT_CHOSEN;
-        order[i] = i;
-    }
-    qsort_r(order, spans->count, sizeof *order, compare_worth, spans);
-    for (size_t i = 0; i < spans->count; i++) {
-        choose(&choice, order[i]);
-        if (spans->items[order[i]].blocker != SIZE_MAX)
-            choose(&choice, spans->items[order[i]].blocker);
-    }
-    free(order);
-    for (size_t i = 0; i < spans->count; i++) {
-        if (choice.numbers[i] != NOT_CHOSEN)
-            choice.numbers[i] = number++;
-    }
-    return choice;
-}
 
 /* ---- Names, each once ---- */
 
@@ -126,16 +72,11 @@ static int file_name_index(struct name_list *list, const struct traced *traced,
 struct page_trace {
     struct page_parts *parts;
     struct traced *traced;
-    struct choice choice;
+    struct traced_choice choice;
     struct name_list who;
     struct name_list files;
     uint64_t base; /* nanoseconds, a whole number of milliseconds */
 };
-
-static int64_t chosen_blocker(const struct page_trace *page, const struct traced_span *span) {
-    uint32_t number = span->blocker == SIZE_MAX ? NOT_CHOSEN : page->choice.numbers[span->blocker];
-    return number == NOT_CHOSEN ? -1 : (int64_t)number;
-}
 
 static int64_t last_byte(const struct traced_span *span) {
     return span->last == TRACE_TO_THE_END ? -1 : (int64_t)span->last;
@@ -159,7 +100,7 @@ static void write_span(struct page_trace *page, const struct traced_span *span) 
             who_index(&page->who, page->traced, span),
             file_name_index(&page->files, page->traced, span), span->start, last_byte(span),
             span->writes, span->lock_class, span->fd, span->ending, stack_number(page, span),
-            chosen_blocker(page, span), span->result, span->holder);
+            traced_choice_blocker(&page->choice, span), span->result, span->holder);
 }
 
 static void write_spans(struct page_trace *page) {
@@ -186,6 +127,14 @@ static json_t *errors_object(const struct traced_spans *spans) {
     return errors;
 }
 
+static json_t *endings_array(void) {
+    json_t *endings = json_array();
+    for (int ending = TRACED_OPEN; ending <= TRACED_FAILED; ending++)
+        json_array_append_new(endings,
+                              json_string(traced_ending_words((enum traced_ending)ending)));
+    return endings;
+}
+
 static void begin_list(struct name_list *list) {
     *list = (struct name_list){json_array(), json_object()};
 }
@@ -199,7 +148,8 @@ static void write_list(struct page_parts *parts, const char *name, struct name_l
 void page_write_traced(struct page_parts *parts) {
     struct traced *traced = &parts->report->traced;
     struct traced_spans *spans = &traced->spans;
-    struct page_trace page = {.parts = parts, .traced = traced, .choice = choose_spans(spans)};
+    struct page_trace page = {
+        .parts = parts, .traced = traced, .choice = traced_choose(spans, SPANS_MAX_OF_PAGE)};
     char *line = traced_line(traced);
     begin_list(&page.who);
     begin_list(&page.files);
@@ -214,9 +164,11 @@ void page_write_traced(struct page_parts *parts) {
     write_list(parts, "files", &page.files);
     fputs(",\n\"errors\":", parts->file);
     page_print(parts, errors_object(spans));
+    fputs(",\n\"endings\":", parts->file);
+    page_print(parts, endings_array());
     fputs(",\n\"line\":", parts->file);
     page_print(parts, json_string(line));
     fputs("}", parts->file);
     free(line);
-    free(page.choice.numbers);
+    traced_choice_end(&page.choice);
 }

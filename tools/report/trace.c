@@ -4,25 +4,80 @@
 #include "formats.h"
 #include "show.h"
 #include "timeline.h"
+#include "trace_events.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 /* What a viewer still opens; findings are sorted, so the worst are in. */
 #define RECORDS_MAX 100000u
-#define NAMED_SIZE 1024u
 
-struct trace {
-    FILE *file;
-    const char *before;
-    uint64_t spans;
-    uint64_t named[NAMED_SIZE]; /* threads that were given their names, the last of each slot */
-};
+/* ---- Events ---- */
 
-static uint64_t number_of(const struct span *span, const char *key) {
-    uint64_t number = 0;
-    record_number(span->party, key, &number);
-    return number;
+/* ts is in microseconds. */
+void trace_event(struct trace *trace, struct trace_thread thread, uint64_t ns, const char *phase,
+                 json_t *fields) {
+    char *text = record_print(fields);
+    fprintf(trace->file,
+            "%s\n{\"ph\":\"%s\",\"ts\":%" PRIu64 ".%03u,\"pid\":%" PRIu64 ",\"tid\":%" PRIu64 ",%s",
+            trace->before, phase, ns / 1000, (unsigned)(ns % 1000), thread.pid,
+            thread.tid ? thread.tid : thread.pid, text + 1);
+    trace->before = ",";
+    free(text);
+    json_decref(fields);
+}
+
+bool trace_is_new(struct trace *trace, struct trace_thread thread) {
+    uint64_t key = thread.pid << 32 ^ thread.tid;
+    uint64_t *slot = &trace->named[key % NAMED_SIZE];
+    bool is_new = *slot != key;
+    *slot = key;
+    return is_new;
+}
+
+void trace_name(struct trace *trace, struct trace_thread thread, const char *kind,
+                const char *name) {
+    trace_event(trace, thread, 0, "M",
+                json_pack("{s:s, s:{s:s}}", "name", kind, "args", "name", name));
+}
+
+void trace_span(struct trace *trace, struct trace_thread thread, const char *category,
+                const char *name, uint64_t begin, uint64_t end, json_t *arguments) {
+    json_int_t id = (json_int_t)++trace->spans;
+    trace_event(trace, thread, begin, "b",
+                json_pack("{s:s, s:s, s:I, s:o}", "name", name, "cat", category, "id", id, "args",
+                          arguments));
+    trace_event(trace, thread, end, "e",
+                json_pack("{s:s, s:s, s:I}", "name", name, "cat", category, "id", id));
+}
+
+/* Arrows begin and end in slices of threads. */
+static void write_end(struct trace *trace, const struct trace_end *end, json_t *arrow,
+                      const char *phase) {
+    uint64_t length = end->end - end->begin;
+    trace_event(trace, end->thread, end->begin, "X",
+                json_pack("{s:s, s:s, s:f}", "name", end->name, "cat", "lock", "dur",
+                          length > 1000 ? (double)length / 1000 : 1.0));
+    trace_event(trace, end->thread, end->begin, phase, arrow);
+}
+
+void trace_arrow(struct trace *trace, const struct trace_end *from, const struct trace_end *to) {
+    json_int_t id = (json_int_t)++trace->spans;
+    write_end(trace, from, json_pack("{s:s, s:s, s:I}", "name", "blocks", "cat", "lock", "id", id),
+              "s");
+    write_end(
+        trace, to,
+        json_pack("{s:s, s:s, s:I, s:s}", "name", "blocks", "cat", "lock", "id", id, "bp", "e"),
+        "f");
+}
+
+/* ---- Records ---- */
+
+static struct trace_thread thread_of(const struct span *span) {
+    struct trace_thread thread = {0, 0};
+    record_number(span->party, "pid", &thread.pid);
+    record_number(span->party, "tid", &thread.tid);
+    return thread;
 }
 
 static char *print_name(const struct span *span, const json_t *record) {
@@ -33,40 +88,19 @@ static char *print_name(const struct span *span, const json_t *record) {
     return show_end(&name);
 }
 
-/* Takes the event's own fields and drops them. ts is in microseconds. */
-static void write_event(struct trace *trace, const struct span *span, uint64_t ns,
-                        const char *phase, json_t *fields) {
-    char *text = record_print(fields);
-    uint64_t pid = number_of(span, "pid");
-    uint64_t tid = number_of(span, "tid");
-    fprintf(trace->file,
-            "%s\n{\"ph\":\"%s\",\"ts\":%" PRIu64 ".%03u,\"pid\":%" PRIu64 ",\"tid\":%" PRIu64 ",%s",
-            trace->before, phase, ns / 1000, (unsigned)(ns % 1000), pid, tid ? tid : pid, text + 1);
-    trace->before = ",";
-    free(text);
-    json_decref(fields);
-}
-
 static void write_names(struct trace *trace, const struct span *span, const json_t *record) {
     struct printing name;
-    uint64_t key = number_of(span, "pid") << 32 ^ number_of(span, "tid");
-    uint64_t *slot = &trace->named[key % NAMED_SIZE];
-    if (*slot == key)
+    if (!trace_is_new(trace, thread_of(span)))
         return;
-    *slot = key;
     show_begin(&name);
     show_process(&name.output, span->party, record);
-    show_end(&name);
-    write_event(trace, span, 0, "M",
-                json_pack("{s:s, s:{s:s}}", "name", "process_name", "args", "name", name.text));
+    trace_name(trace, thread_of(span), "process_name", show_end(&name));
     free(name.text);
     if (record_string(span->party, "thread").length == 0)
         return;
     show_begin(&name);
     show_string(&name.output, record_string(span->party, "thread"), 60);
-    show_end(&name);
-    write_event(trace, span, 0, "M",
-                json_pack("{s:s, s:{s:s}}", "name", "thread_name", "args", "name", name.text));
+    trace_name(trace, thread_of(span), "thread_name", show_end(&name));
     free(name.text);
 }
 
@@ -91,37 +125,21 @@ static json_t *arguments(const struct span *span, const struct finding *finding,
 static void write_span(struct trace *trace, const struct span *span, const struct finding *finding,
                        const json_t *record) {
     static const char *const categories[] = {"hold", "wait", "request"};
-    const char *category = categories[span->type];
     char *name = print_name(span, record);
-    uint64_t id = ++trace->spans;
     write_names(trace, span, record);
-    write_event(trace, span, span->begin, "b",
-                json_pack("{s:s, s:s, s:I, s:o}", "name", name, "cat", category, "id",
-                          (json_int_t)id, "args", arguments(span, finding, record)));
-    write_event(trace, span, span->end, "e",
-                json_pack("{s:s, s:s, s:I}", "name", name, "cat", category, "id", (json_int_t)id));
+    trace_span(trace, thread_of(span), categories[span->type], name, span->begin, span->end,
+               arguments(span, finding, record));
     free(name);
 }
 
-/* Arrows begin and end in slices of threads: an instant of the holder's, and the wait. */
+/* An instant of the holder's, and the wait. */
 static void write_arrow(struct trace *trace, const struct span *from, const struct span *to,
                         const json_t *record) {
-    uint64_t id = trace->spans;
     uint64_t at = from->begin < to->begin ? from->begin : to->begin;
     char *held = print_name(from, record);
     char *wanted = print_name(to, record);
-    uint64_t length = to->end - to->begin;
-    write_event(trace, from, at, "X",
-                json_pack("{s:s, s:s, s:f}", "name", held, "cat", "lock", "dur", 1.0));
-    write_event(
-        trace, from, at, "s",
-        json_pack("{s:s, s:s, s:I}", "name", "blocks", "cat", "lock", "id", (json_int_t)id));
-    write_event(trace, to, to->begin, "X",
-                json_pack("{s:s, s:s, s:f}", "name", wanted, "cat", "lock", "dur",
-                          length > 1000 ? (double)length / 1000 : 1.0));
-    write_event(trace, to, to->begin, "f",
-                json_pack("{s:s, s:s, s:I, s:s}", "name", "blocks", "cat", "lock", "id",
-                          (json_int_t)id, "bp", "e"));
+    trace_arrow(trace, &(struct trace_end){thread_of(from), held, at, at},
+                &(struct trace_end){thread_of(to), wanted, to->begin, to->end});
     free(held);
     free(wanted);
 }
@@ -148,6 +166,14 @@ void trace_write(struct report *report, const struct output *output) {
             write_record(&trace, &findings->items[i], record);
         json_decref(record);
     }
-    fprintf(output->file, "\n],\"otherData\":{\"records left out\":%zu}}\n",
-            findings->count - count);
+    size_t spans_left_out = trace_write_traced(&trace, report);
+    char *traced = traced_line(&report->traced);
+    json_t *other =
+        json_pack("{s:I, s:I, s:s}", "records left out", (json_int_t)(findings->count - count),
+                  "traced spans left out", (json_int_t)spans_left_out, "traced", traced);
+    char *text = record_print(other);
+    fprintf(output->file, "\n],\"otherData\":%s}\n", text);
+    free(text);
+    free(traced);
+    json_decref(other);
 }

@@ -114,15 +114,6 @@ static size_t find_traces(struct traced *traced, int directory, const char *sess
 
 /* ---- One trace ---- */
 
-static uint32_t add_process(struct traced *traced, const struct traced_file *file) {
-    size_t count = json_array_size(traced->processes);
-    traced->pids = must_allocate(traced->pids, count + 1, sizeof *traced->pids);
-    traced->pids[count] = file->pid;
-    json_array_append_new(traced->processes, json_pack("{s:i, s:o}", "pid", (int)file->pid, "exe",
-                                                       record_text(file->exe)));
-    return (uint32_t)count;
-}
-
 /* As a record has it: numbers that do not fit are text. */
 static json_t *number(uint64_t value) {
     if (value <= INT64_MAX)
@@ -131,6 +122,19 @@ static json_t *number(uint64_t value) {
     json_t *string = json_string(text);
     free(text);
     return string;
+}
+
+static uint32_t add_process(struct traced *traced, const struct traced_file *file) {
+    size_t count = json_array_size(traced->processes);
+    json_t *process = json_pack("{s:i, s:o}", "pid", (int)file->pid, "exe", record_text(file->exe));
+    if (file->lost > 0 && file->count > 0) {
+        json_object_set_new(process, "lost", number(file->lost));
+        json_object_set_new(process, "until", number(file->items[file->count - 1].time));
+    }
+    traced->pids = must_allocate(traced->pids, count + 1, sizeof *traced->pids);
+    traced->pids[count] = file->pid;
+    json_array_append_new(traced->processes, process);
+    return (uint32_t)count;
 }
 
 static uint32_t file_index(struct traced *traced, uint64_t dev, uint64_t ino) {
@@ -391,6 +395,23 @@ json_t *traced_holder(const struct traced *traced, const struct traced_span *spa
     if (program)
         return json_incref(program);
     return json_pack("{s:i}", "pid", (int)span->holder);
+}
+
+const char *traced_ending_words(enum traced_ending ending) {
+    static const char *const words[] = {
+        [TRACED_OPEN] = "not known; the trace has none",
+        [TRACED_FULL] = "not known; the trace was full here",
+        [TRACED_TAKEN] = "not known; by now somebody else had got the lock",
+        [TRACED_LEFT] = "not known; by now the thread did something else",
+        [TRACED_UNLOCKED] = "unlocked",
+        [TRACED_SHARED] = "unlocked by another process with the same description",
+        [TRACED_CLOSED] = "the description was closed",
+        [TRACED_CHANGED] = "locked anew, the other way",
+        [TRACED_EXITED] = "the process ended",
+        [TRACED_GRANTED] = "granted",
+        [TRACED_FAILED] = "",
+    };
+    return words[ending];
 }
 
 static char *lost_part(const struct traced *traced) {

@@ -11,8 +11,9 @@
 
 struct traced {
     struct traced_spans spans; /* by their begin, once traced_finish was called */
-    json_t *processes;         /* as parties have it: {"pid", "exe"} */
-    json_t *files;             /* as records have it: {"file": {"path", "dev", "ino"}} */
+    json_t *processes; /* as parties have it: {"pid", "exe"}; of a full trace also "lost" and
+                                * "until", its last time */
+    json_t *files;     /* as records have it: {"file": {"path", "dev", "ino"}} */
     struct traced_names names; /* its stacks */
     struct lines lines;        /* of the files of names */
     json_t *places;            /* "DEV:INO" to an index into files */
@@ -53,6 +54,9 @@ const json_t *traced_stack(const struct traced *traced, const struct traced_span
 
 /* Who was in the way of a wait or a refusal, as a party, for the caller to json_decref. */
 json_t *traced_holder(const struct traced *traced, const struct traced_span *span);
+
+/* How it ended; "" if its result says it. */
+const char *traced_ending_words(enum traced_ending ending);
 
 /* One sentence on what was kept and what was lost, for the caller to free; "" without a trace. */
 char *traced_line(const struct traced *traced);
