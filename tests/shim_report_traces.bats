@@ -48,6 +48,27 @@ traced() {
   "$SHIM_RUN" -q --trace -o "$SESSION" "$@"
 }
 
+# ---- Keeping
+
+@test "R4: a session of a name of its own stays for its trace, and is named; without locks it goes" {
+  export TMPDIR=$WORK/tmp
+  mkdir tmp
+  run "$SHIM_RUN" --trace true
+  [ "$output" = "" ]
+  [ -z "$(ls tmp)" ]
+  run "$SHIM_RUN" --trace flock "$WORK/l" true
+  [ "$status" -eq 0 ]
+  [[ $output == "shim-run: the trace is in $TMPDIR/raceshim-"*"; shim-report shows it" ]]
+  [[ $("$SHIM_REPORT" tmp/raceshim-*) == "Traced: "* ]]
+}
+
+@test "R4: the report of a run that is traced has no operation of an earlier run in the directory" {
+  traced flock "$WORK/l" true
+  "$SHIM_RUN" -q --trace -o "$SESSION" --report=html:report.html flock "$WORK/other" true
+  [ "$(sed -n 's/,$//; s/^"files"://p' report.html)" = '["other"]' ]
+  [[ $(sed -n 's/^"line"://p' report.html) == *" of 1 program."* ]]
+}
+
 # ---- Reading
 
 @test "R4: the report tells how many operations were traced, and how many were lost" {

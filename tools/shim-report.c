@@ -256,7 +256,7 @@ static bool read_sessions(struct report *report, char **sessions) {
     bool is_complete = true;
     for (char **session = sessions; *session; session++)
         traced_read(&report->traced, *session);
-    traced_finish(&report->traced, report->findings.since);
+    traced_finish(&report->traced);
     for (; *sessions; sessions++) {
         char *wrong = findings_read(&report->findings, *sessions);
         if (wrong) {
@@ -337,7 +337,7 @@ int main(int argc, char **argv) {
     struct selection selection = {0};
     findings_begin(&report.findings, options.since,
                    options.write == html_write || options.write == trace_write);
-    traced_begin(&report.traced);
+    traced_begin(&report.traced, options.since);
     report.findings.traced = &report.traced;
     bool is_complete = read_sessions(&report, argv + optind);
     explain_losses(&report.findings);

@@ -2,7 +2,7 @@
  *
  *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Ibuild -Isrc -I. -Itools \
  *         tests/fuzz/fuzz_records.c tools/report/[a-z]*.c tools/report/page.S tools/common/[a-z]*.c \
- *         src/base/text.c src/report/event.c -ljansson -ldw
+ *         src/base/text.c src/base/proc.c src/lock/ancestor.c src/report/event.c -ljansson -ldw
  */
 #define _GNU_SOURCE
 #include "report/baseline.h"
@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct report report = {.symbols = symbols};
     struct output output = {.file = nowhere, .utf8 = size % 2, .columns = 80, .rows = 24};
     findings_begin(&report.findings, 0, size % 3 == 0);
-    traced_begin(&report.traced);
+    traced_begin(&report.traced, 0);
     free(findings_read(&report.findings, path));
     findings_sort(&report.findings);
 #define WRITE(format) format##_write(&report, &output);

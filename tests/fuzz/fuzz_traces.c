@@ -111,9 +111,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct report report = {.symbols = symbols};
     struct output output = {.file = nowhere, .utf8 = size % 2, .columns = 80, .rows = 24};
     findings_begin(&report.findings, 0, true);
-    traced_begin(&report.traced);
+    traced_begin(&report.traced, size % 3);
     traced_read(&report.traced, session);
-    traced_finish(&report.traced, size % 3);
+    traced_finish(&report.traced);
     check(&report.traced);
     waits_add_traced(&report.findings.waits, &report.traced);
     findings_sort(&report.findings);

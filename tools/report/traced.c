@@ -17,9 +17,9 @@
 #define FILES_MAX 200000u /* what is beyond counts as one */
 #define WAIT_STEPS_MAX 64u
 
-void traced_begin(struct traced *traced) {
-    *traced =
-        (struct traced){.processes = json_array(), .files = json_array(), .places = json_object()};
+void traced_begin(struct traced *traced, uint64_t since) {
+    *traced = (struct traced){
+        .processes = json_array(), .files = json_array(), .places = json_object(), .since = since};
     traced_names_begin(&traced->names);
     lines_begin(&traced->lines);
 }
@@ -193,6 +193,10 @@ static void take_operations(struct traced *traced, const struct traced_file *fil
     traced->full += file->lost > 0;
 }
 
+static bool is_of_before(const struct traced *traced, const struct traced_file *file) {
+    return file->count > 0 && file->items[file->count - 1].time < traced->since;
+}
+
 /* True: operations are missing at its end. */
 static bool read_trace(struct traced *traced, int directory, const char *session, const char *place,
                        struct pairs *pairs, uint64_t *last) {
@@ -201,14 +205,17 @@ static bool read_trace(struct traced *traced, int directory, const char *session
     bool is_cut = false;
     size_t room = OPERATIONS_MAX - traced->operations;
     char *name = must_print(TRACE_NAME "%s", place);
-    if (traced_file_read(&file, directory, name, room) == TRACED_GOOD) {
+    bool is_good = traced_file_read(&file, directory, name, room) == TRACED_GOOD;
+    free(name);
+    if (!is_good)
+        return false;
+    if (!is_of_before(traced, &file)) {
         read_names(traced, directory, session, place, &numbers);
         take_operations(traced, &file, &numbers, pairs, last);
         is_cut = file.lost > 0 || file.left_out > 0;
         free(numbers.items);
-        traced_file_end(&file);
     }
-    free(name);
+    traced_file_end(&file);
     return is_cut;
 }
 
@@ -292,13 +299,13 @@ static void sort_waits(struct traced *traced) {
 }
 
 /* Blockers are indices: they come last. */
-void traced_finish(struct traced *traced, uint64_t since) {
+void traced_finish(struct traced *traced) {
     struct traced_spans *spans = &traced->spans;
     if (spans->count == 0)
         return;
     qsort(spans->items, spans->count, sizeof *spans->items, compare_begins);
     traced_link_ends(spans, &traced->strays);
-    keep_since(spans, since);
+    keep_since(spans, traced->since);
     traced_link_blockers(spans, traced->pids);
     sort_waits(traced);
 }

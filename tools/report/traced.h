@@ -27,19 +27,21 @@ struct traced {
     uint64_t unreadable; /* operations */
     uint64_t left_out;   /* because there were too many */
     size_t traces;
+    uint64_t since;
     size_t newer;  /* traces of a version that is not known */
     size_t broken; /* files that are no traces, or cannot be read */
     char *first_broken;
 };
 
-void traced_begin(struct traced *traced);
+/* since: what ended before, and traces that did, are left out; 0 for none. */
+void traced_begin(struct traced *traced, uint64_t since);
 void traced_end(struct traced *traced);
 
 /* Adds the traces of a session directory. A path that is none, or not the user's own, has none. */
 void traced_read(struct traced *traced, const char *session);
 
-/* After the last one. What ended before since, 0 for none, is left out. */
-void traced_finish(struct traced *traced, uint64_t since);
+/* After the last one. */
+void traced_finish(struct traced *traced);
 
 /* A record tells of a wait of this party's, to end: then the trace's span of it is_recorded. */
 void traced_recorded(struct traced *traced, const json_t *party, uint64_t end);

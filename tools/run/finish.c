@@ -101,6 +101,14 @@ static bool print(const struct options *options, const struct session *session,
     return matched;
 }
 
+/* A temporary session without records: a trace was asked for, so it stays. */
+static void keep_or_remove(const struct options *options, const struct session *session) {
+    if (!session_has_traces(session))
+        session_remove(session);
+    else if (!options->quiet)
+        complain("the trace is in %s; shim-report shows it", session->path);
+}
+
 int finish(const struct options *options, const struct session *session, const char *reporter,
            int status) {
     bool has_records = session_has_records(session);
@@ -116,6 +124,6 @@ int finish(const struct options *options, const struct session *session, const c
         free(out);
     }
     if (session->temporary && !has_records)
-        session_remove(session);
+        keep_or_remove(options, session);
     return matched ? options->exit_code : status;
 }

@@ -3,6 +3,8 @@
 
 #include "fail.h"
 
+#include "lock/trace_layout.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -133,7 +135,7 @@ void session_open(struct session *session, const char *out) {
     check_private(session);
     if (faccessat(session->fd, ".", W_OK, AT_EACCESS) != 0)
         fail("cannot write in session directory '%s': %s", session->path, strerror(errno));
-    session->used = session_has_records(session);
+    session->used = session_has_records(session) || session_has_traces(session);
 }
 
 static DIR *list(const struct session *session) {
@@ -149,18 +151,31 @@ static bool is_record_file(const char *name) {
     return length > 6 && strcmp(name + length - 6, ".jsonl") == 0;
 }
 
-bool session_has_records(const struct session *session) {
+static bool is_trace(const char *name) {
+    return strncmp(name, TRACE_NAME, sizeof TRACE_NAME - 1) == 0;
+}
+
+/* Is there one that is not empty? */
+static bool has_file(const struct session *session, bool (*is_wanted)(const char *name)) {
     DIR *directory = list(session);
     bool found = false;
     for (struct dirent *entry; directory && !found && (entry = readdir(directory));) {
         struct stat st;
-        found = is_record_file(entry->d_name) &&
+        found = is_wanted(entry->d_name) &&
                 fstatat(session->fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
                 st.st_size > 0;
     }
     if (directory)
         closedir(directory);
     return found;
+}
+
+bool session_has_records(const struct session *session) {
+    return has_file(session, is_record_file);
+}
+
+bool session_has_traces(const struct session *session) {
+    return has_file(session, is_trace);
 }
 
 void session_remove(const struct session *session) {

@@ -14,7 +14,7 @@ struct session {
     char *path;     /* absolute */
     int fd;         /* of the directory, 3 or higher, close-on-exec */
     bool temporary; /* made by us under a name of ours: removed if it stays empty */
-    bool used;      /* had records before this run */
+    bool used;      /* had records or traces before this run */
     char since[40]; /* when this run began, as records write the time */
 };
 
@@ -42,8 +42,9 @@ void session_record_leak(const struct session *session, const char *program, con
                          const struct session_leak *leak);
 
 bool session_has_records(const struct session *session);
+bool session_has_traces(const struct session *session);
 
-/* For a temporary one without records: removes the files in it and the directory itself. Another
+/* For a temporary one without records and traces: removes the files in it and the directory itself. Another
  * process may put something there meanwhile: then it stays. */
 void session_remove(const struct session *session);
 
