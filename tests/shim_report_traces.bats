@@ -113,6 +113,62 @@ traced() {
   [[ $output == *"at least 0.250 s"* ]]
 }
 
+# ends FILE: how the holds of a file ended, in their order
+ends() {
+  "$SHIM_REPORT" --format=trace "$SESSION" |
+    jq -r --arg name "holds $1" '[.traceEvents[] | select(.ph == "b" and .name == $name)] | sort_by(.ts)[].args.end'
+}
+
+@test "R4: what a real program lost of its trace is told" {
+  EXTRA_SETTINGS=trace shimmed "$PROBES/takes_two_locks" fcntl waits one two 20000
+  run "$SHIM_REPORT" "$SESSION"
+  [ "$output" = "Traced: 65536 lock operations of 1 program; $((80000 + 1 - 65536)) more were lost, because 1 trace had no more room." ]
+}
+
+@test "R4: a lock that goes through the start of another program is one hold, to its unlock there" {
+  traced python3 -c 'import fcntl, os, sys
+file = os.open("l", os.O_RDWR | os.O_CREAT)
+fcntl.lockf(file, fcntl.LOCK_EX)
+os.set_inheritable(file, True)
+os.execvp("python3", ["python3", "-c", "import fcntl; fcntl.lockf(%d, fcntl.LOCK_UN)" % file])'
+  [ "$(ends l)" = unlocked ]
+}
+
+@test "R4: a lock that a shell shares with flock(1) lasts until the shell gives it up" {
+  traced sh -c 'exec 9>l; flock 9; : between; flock -u 9; flock 9'
+  [ "$(ends l)" = "unlocked by another process with the same description
+the process ended" ]
+}
+
+@test "R4: of a killed process the end of a hold is not known, or is where somebody else got the lock" {
+  traced python3 -c 'import fcntl, os, signal, subprocess
+if os.fork() == 0:
+    for name in "one", "two":
+        fcntl.lockf(os.open(name, os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.wait()
+file = os.open("two", os.O_RDWR)
+fcntl.lockf(file, fcntl.LOCK_EX)
+fcntl.lockf(file, fcntl.LOCK_UN)'
+  [ "$(ends one)" = "not known; the trace has none" ]
+  [ "$(ends two)" = "not known; by now somebody else had got the lock
+unlocked" ]
+}
+
+@test "R4: a lock is upgraded and split in the report as it was in the program" {
+  traced python3 -c 'import fcntl, os
+file = os.open("l", os.O_RDWR | os.O_CREAT)
+fcntl.lockf(file, fcntl.LOCK_SH, 10)
+fcntl.lockf(file, fcntl.LOCK_EX, 10)
+fcntl.lockf(file, fcntl.LOCK_UN, 2, 4)
+os.close(file)'
+  "$SHIM_REPORT" --format=trace -o trace.json "$SESSION"
+  [ "$(jq -r '[.traceEvents[] | select(.ph == "b") | [.args.type, .args.bytes, .args.end] | join(" ")] | sort[]' trace.json)" = "read 0 to 9 locked anew, the other way
+write 0 to 3 the description was closed
+write 4 to 5 unlocked
+write 6 to 9 the description was closed" ]
+}
+
 # ---- Hostile files
 
 @test "R4: what is no trace is left out and named; a newer version is said once" {

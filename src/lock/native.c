@@ -89,11 +89,14 @@ static bool begin(struct native *n, int fd, enum owner_class class, const struct
     n->request.caller = caller;
     if (!describe_wanted() || owner_is_vfork_child())
         return false;
-    n->request.room = n->unlock ? room_here() : room_begin();
+    /* An unlock of a lock that is not known is no finding, but an operation: the lock may be another
+     * process's, with whom the description is shared. */
+    bool only_known = n->unlock && !settings.trace;
+    n->request.room = only_known ? room_here() : room_begin();
     if (!n->request.room)
         return false;
-    n->description = n->unlock ? describe(n->request.room, fd, DESCRIBE_KNOWN)
-                               : describe_for_lock(n->request.room, fd);
+    n->description = only_known ? describe(n->request.room, fd, DESCRIBE_KNOWN)
+                                : describe_for_lock(n->request.room, fd);
     if (!n->description)
         return false;
     n->owner = describe_native_owner(n->request.room, n->description, fd, class);
