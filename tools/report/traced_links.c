@@ -10,13 +10,14 @@
 #define MOMENT 1000000u
 
 /* Spans that are compared for one question, and for all: a hostile trace could ask for ever. */
-#define STEPS_MAX 10000u
-#define ALL_STEPS_MAX 200000000u
+#define STEPS_MAX 2000u
+#define ALL_STEPS_MAX 50000000u
 
 struct links {
     struct traced_spans *spans;
     const int32_t *pids;
-    size_t *holds; /* indices of spans, by file and begin */
+    size_t *holds;    /* indices of spans, by file and begin */
+    uint64_t *latest; /* of each: the latest end of those of the file up to it */
     size_t count;
     uint64_t steps;
 };
@@ -149,6 +150,16 @@ static bool is_the_one(const struct links *links, const struct traced_span *hold
     return wait->holder == 0 || links->pids[hold->process] == wait->holder;
 }
 
+static void note_latest(struct links *links) {
+    links->latest = must_allocate(NULL, links->count + 1, sizeof *links->latest);
+    for (size_t i = 0; i < links->count; i++) {
+        const struct traced_span *hold = hold_at(links, i);
+        bool is_first = i == 0 || hold_at(links, i - 1)->file != hold->file;
+        uint64_t before = is_first ? 0 : links->latest[i - 1];
+        links->latest[i] = hold->end > before ? hold->end : before;
+    }
+}
+
 /* The one that is said to be in the way; else the last one that is; else the first one that comes in
  * its way, because the holder let go as the wait began. */
 static size_t find_blocker(struct links *links, const struct traced_span *wait) {
@@ -157,7 +168,7 @@ static size_t find_blocker(struct links *links, const struct traced_span *wait) 
     unsigned steps = 0;
     for (size_t at = middle; at-- > 0 && may_step(links, &steps);) {
         const struct traced_span *hold = hold_at(links, at);
-        if (hold->file != wait->file)
+        if (hold->file != wait->file || links->latest[at] < wait->begin)
             break;
         if (!is_in_the_way(links, hold, wait))
             continue;
@@ -185,9 +196,11 @@ static bool wants_blocker(const struct traced_span *span) {
 void traced_link_blockers(struct traced_spans *spans, const int32_t *pids) {
     struct links links = {.spans = spans, .pids = pids};
     sort_holds(&links);
+    note_latest(&links);
     for (size_t i = 0; i < spans->count; i++) {
         if (wants_blocker(&spans->items[i]))
             spans->items[i].blocker = find_blocker(&links, &spans->items[i]);
     }
     free(links.holds);
+    free(links.latest);
 }
