@@ -245,6 +245,16 @@ END
 
 # ---- The page
 
+@test "I3: the page tells who held the lock while somebody waited, one after the other" {
+  need chromium
+  trace 0.1 7 exe=/bin/a <<<$'granted time=1000\nunlocked time=1150\ngranted time=1350 start=50\nunlocked time=1360'
+  trace 1.1 8 exe=/bin/b <<<$'granted time=1150 end=9\nunlocked time=1300 end=4\nunlocked time=1390 start=5 end=9\ngranted time=1100 kind=2\nunlocked time=1400 kind=2'
+  trace 2.1 9 exe=/bin/c <<<$'began time=1100 other=7 end=9\nended time=1400 other=7 end=9'
+  "$SHIM_REPORT" --format=html -o report.html "$SESSION"
+  in_browser report.html 'document.title = details.textContent.includes("held meanwhileb[8] for 240.00 ms, a[7] for 50.00 ms");' >dom
+  grep -q '<title>true</title>' dom
+}
+
 # contention: 20 programs, 5 files, ten thousand operations and more; every fifth one waited
 contention() {
   python3 - <<'END' | while read -r program; do trace "$program.1" "$((100 + program))" <"$program.in"; done
