@@ -609,6 +609,11 @@ hopeless() {
   [ "$(the_event deadlock '[.edges[].pid] | sort | join(" ")')" = "$(printf '%s\n' "$a" "$a" "$b" | sort -n | paste -sd ' ')" ]
   [ "$(the_event deadlock '[.edges[].tid] | unique | length')" -eq 3 ]
   [ "$(the_event deadlock '[.edges[] | select(.fd >= 0)] | length')" -eq 3 ]
+  # What each waits for
+  [ "$(the_event deadlock '[.edges[].range.start] | sort | join(" ")')" = "0 1 2" ]
+  [ "$(the_event deadlock '[.edges[].file.path] | unique | join(" ")')" = "$WORK/file" ]
+  run "$SHIM_REPORT" "$SESSION"
+  [ "$(grep -c ', descriptor [0-9]*, for ' <<<"$output")" -ge 2 ]
   # The stacks of its own process at least.
   [ "$(the_event deadlock "[.edges[] | select(.pid == $a) | .stack | length > 0] | all")" = true ]
 }

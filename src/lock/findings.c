@@ -140,12 +140,20 @@ static struct timespec time_of(int64_t ns) {
 }
 
 /* A record while it is put together. It is too large for a handler's stack. */
+/* Of a path in a cycle: a record has room for some of these. */
+#define EDGE_PATH_MAX 512
+
 struct draft {
     struct event event;
     struct event_file file;
     struct event_range range;
     struct event_party here, there;
     struct event_party edges[WAIT_CYCLE_MAX];
+    struct edge {
+        struct event_file file;
+        struct event_range range;
+        char path[EDGE_PATH_MAX];
+    } waits_for[WAIT_CYCLE_MAX];
     struct met met;
     struct picture_holder holder;
     char other_path[SETTINGS_PATH_MAX];
@@ -382,6 +390,36 @@ void finding_if_inverted(const struct request *q, const struct file *file,
     draft_end(draft);
 }
 
+/* Where the waiting process has the file, if that can be seen and it is still there. */
+static const char *path_of_wait(const struct wait_party *party, char path[static EDGE_PATH_MAX]) {
+    char link[64];
+    struct text text;
+    struct stat st;
+    if (party->pid <= 0 || party->fd < 0 || !holder_proc_is_ours())
+        return NULL;
+    text_begin(&text, link, sizeof link);
+    text_add(&text, "/proc/");
+    text_add_decimal(&text, (uint64_t)party->pid);
+    text_add(&text, "/fd/");
+    text_add_decimal(&text, (uint64_t)party->fd);
+    ssize_t length = sys_readlinkat(AT_FDCWD, link, path, EDGE_PATH_MAX - 1);
+    if (length <= 0 || sys_fstatat(AT_FDCWD, link, &st, 0) != 0 || st.st_ino != party->want.ino ||
+        st.st_dev != party->want.dev)
+        return NULL;
+    path[length] = '\0';
+    return path;
+}
+
+static void say_what_it_waits_for(struct event_party *edge, struct edge *to,
+                                  const struct wait_party *party) {
+    const struct wait_lock *want = &party->want;
+    to->file = (struct event_file){path_of_wait(party, to->path), want->dev, want->ino};
+    to->range = (struct event_range){want->range.start,
+                                     range_length(want->range.start, want->range.end), want->type};
+    edge->file = &to->file;
+    edge->range = &to->range;
+}
+
 static struct event_party party_of(const struct wait_party *party) {
     struct event_party result = {.pid = party->pid,
                                  .tid = party->tid,
@@ -399,8 +437,10 @@ void finding_deadlock(const struct request *q, struct file *file, const struct w
         draft_begin(alone ? EVENT_SELF_DEADLOCK : EVENT_DEADLOCK, action, q, file, q->fd);
     if (!draft)
         return;
-    for (uint32_t i = 0; i < cycle->count; i++)
+    for (uint32_t i = 0; i < cycle->count; i++) {
         draft->edges[i] = party_of(&cycle->parties[i]);
+        say_what_it_waits_for(&draft->edges[i], &draft->waits_for[i], &cycle->parties[i]);
+    }
     if (alone &&
         find_conflict(q->room, file, q->owner, class_of(q), &q->range, q->type, &draft->met)) {
         fill_there(draft, &draft->met);

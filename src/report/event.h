@@ -73,6 +73,18 @@ struct event_value {
     const char *text; /* NULL: not to be shown */
 };
 
+struct event_file {
+    const char *path; /* any bytes; NULL if unknown */
+    uint64_t dev;
+    uint64_t ino;
+};
+
+struct event_range {
+    uint64_t start;
+    uint64_t len; /* 0: to the end of the file, however long it grows */
+    uint8_t type; /* enum event_lock_type */
+};
+
 /* One side: who, through which descriptor, since when, from where. */
 struct event_party {
     pid_t pid;
@@ -90,18 +102,9 @@ struct event_party {
     const char *frames;
     const struct event_value
         *value; /* of the variable that the event is about; NULL: none, or unknown */
-};
-
-struct event_file {
-    const char *path; /* any bytes; NULL if unknown */
-    uint64_t dev;
-    uint64_t ino;
-};
-
-struct event_range {
-    uint64_t start;
-    uint64_t len; /* 0: to the end of the file, however long it grows */
-    uint8_t type; /* enum event_lock_type */
+    /* In a cycle, what it waits for; NULL: elsewhere. */
+    const struct event_file *file;
+    const struct event_range *range;
 };
 
 /* A pointer that is NULL: does not apply, or is not known. */

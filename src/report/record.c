@@ -254,6 +254,22 @@ static void put_value(struct json *json, const struct event_value *value) {
     json_close(json);
 }
 
+static void put_file(struct json *json, const struct event_file *file) {
+    json_object(json, "file");
+    json_string(json, "path", file->path);
+    json_unsigned(json, "dev", file->dev);
+    json_unsigned(json, "ino", file->ino);
+    json_close(json);
+}
+
+static void put_range(struct json *json, const struct event_range *range) {
+    json_object(json, "range");
+    json_unsigned(json, "start", range->start);
+    json_unsigned(json, "len", range->len);
+    json_string(json, "type", event_lock_type_name((enum event_lock_type)range->type));
+    json_close(json);
+}
+
 static void put_party(struct json *json, const char *key, const struct event_party *party,
                       struct record_writer *writer) {
     char name[EVENT_THREAD_NAME];
@@ -273,28 +289,16 @@ static void put_party(struct json *json, const char *key, const struct event_par
         put_time(json, "since", &party->since);
     else
         json_string(json, "since", NULL);
+    if (party->file)
+        put_file(json, party->file);
+    if (party->range)
+        put_range(json, party->range);
     if (party->value)
         put_value(json, party->value);
     if (party->frames)
         json_raw(json, "stack", party->frames);
     else
         put_stack(json, party->stack);
-    json_close(json);
-}
-
-static void put_file(struct json *json, const struct event_file *file) {
-    json_object(json, "file");
-    json_string(json, "path", file->path);
-    json_unsigned(json, "dev", file->dev);
-    json_unsigned(json, "ino", file->ino);
-    json_close(json);
-}
-
-static void put_range(struct json *json, const struct event_range *range) {
-    json_object(json, "range");
-    json_unsigned(json, "start", range->start);
-    json_unsigned(json, "len", range->len);
-    json_string(json, "type", event_lock_type_name((enum event_lock_type)range->type));
     json_close(json);
 }
 

@@ -86,6 +86,11 @@ void show_party_rest(const struct output *output, const json_t *party) {
     }
     if (record_number(party, "fd", &number))
         fprintf(output->file, ", descriptor %" PRIu64, number);
+    const json_t *file = json_object_get(party, "file");
+    if (record_string(file, "path").length > 0) {
+        fputs(", for ", output->file);
+        show_string(output, record_relative(record_string(file, "path")), DETAIL_LIMIT);
+    }
     if (record_string(party, "since").length > 0) {
         fputs(", since ", output->file);
         show_string(output, record_string(party, "since"), NAME_LIMIT);

@@ -14,7 +14,7 @@ void show_string(const struct output *output, struct string string, size_t limit
 /* PROGRAM[PID] of a record or of a party; record tells the program if the party does not. */
 void show_process(const struct output *output, const json_t *party, const json_t *record);
 
-/* The rest of what is known of a party: thread, descriptor, since when; each behind ", ". */
+/* The rest of what is known of a party: thread, descriptor, what it waits for, since when; each behind ", ". */
 void show_party_rest(const struct output *output, const json_t *party);
 
 /* The file's path, relative to the working directory if it lies there; else its device and inode.
