@@ -500,6 +500,30 @@ leak() { events leaked-lock | jq -r "$1"; }
   [ -z "$(events leaked-lock)" ]
 }
 
+# The usual script: `exec 9>file; flock 9; make`. What it runs has the descriptor too, for as long as it runs.
+@test "L3: of a shell's lock the shell is the holder, and not the command that it runs at the moment" {
+  need flock bash
+  mkfifo go
+  exec 7<>go
+  cat >script <<'END'
+exec 9>file
+flock 9
+echo "holder=$$" >held
+sh -c 'echo >runs; read -r word <go; exit 0'
+exit 0
+END
+  shimmed bash script 3>&- 7>&- &
+  job=$!
+  until [ -e runs ]; do kill -0 "$job"; done
+  EXTRA_SETTINGS=lock-timeout=0.2 run shimmed flock file true 7>&-
+  echo >&7
+  wait "$job"
+  exec 7>&-
+  [ "$status" != 0 ]
+  [ -z "$(events leaked-lock)" ]
+  [ "$(there .pid)" = "$(sed -n 's/^holder=//p' held)" ]
+}
+
 # ---- The order of locks ----
 
 # inversion JQ: of the only deadlock record

@@ -471,18 +471,33 @@ static void list_processes(struct search *search) {
     sys_close(proc);
 }
 
+#define GENERATIONS_MAX 8
+
+/* Whoever is started by a process with the descriptor has it too, mostly for a moment and without
+ * knowing. So the holder is the one furthest up. */
+static pid_t search_upwards(struct search *search, pid_t found) {
+    pid_t pid = found;
+    for (int depth = 0; depth < GENERATIONS_MAX; depth++) {
+        pid = parent_of(pid);
+        if (pid <= 1 || !search_process(search, pid))
+            break;
+        found = pid;
+    }
+    return found;
+}
+
 static pid_t search_all(struct search *search) {
     /* Who holds what we ask for is often who started us. */
     pid_t pid = (pid_t)sys_call3(SYS_getppid, 0, 0, 0);
-    for (int depth = 0; depth < 8 && pid > 1; depth++, pid = parent_of(pid))
+    for (int depth = 0; depth < GENERATIONS_MAX && pid > 1; depth++, pid = parent_of(pid))
         if (search_process(search, pid))
-            return pid;
+            return search_upwards(search, pid);
     /* The kernel lists them by number. Those that started last come first: they may have to do with
      * us; and the kernel's own threads, which hold nothing, come last. */
     list_processes(search);
     for (uint32_t i = search->process_count; i-- > 0;)
         if (search->descriptors < HOLDER_SEARCH_MAX && search_process(search, search->processes[i]))
-            return search->processes[i];
+            return search_upwards(search, search->processes[i]);
     return -1;
 }
 

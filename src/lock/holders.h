@@ -87,8 +87,9 @@ void holder_withdraw(struct holder_entry *entry);
 pid_t holder_find(uint64_t dev, uint64_t ino, const struct byte_range *range, enum range_type type);
 
 /* Which process has the descriptor that carries a flock lock which keeps out one of this type? The
- * kernel names who took it; where that one has ended, whoever has it now, ancestors first. One that
- * lives and has passed the descriptor on counts as the holder. 0: not found. */
+ * kernel names who took it; where that one has ended, whoever has it now, ancestors first, and of
+ * those that have it from their parents the parent. One that lives and has passed the descriptor on counts
+ * as the holder. 0: not found. */
 pid_t holder_find_flock(uint64_t dev, uint64_t ino, enum range_type wanted);
 
 /* Who took it, dead or alive; 0: not known, or dead and in a pid namespace that is not the first. */
