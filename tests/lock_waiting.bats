@@ -760,6 +760,9 @@ long_wait() {
   echo "$verb"
   [ "$(the_event long-wait .action)" = waited ]
   [ "$(the_event long-wait '"\(.here.pid) \(.there.pid)"')" = "$waiter $holder" ]
+  # It holds nothing any more when this is recorded.
+  [[ "$(the_event long-wait .there.command)" == "$PROBES/lock_actors "* ]]
+  [ "$(the_event long-wait '.there.fd >= 0 and (.there.stack | length > 0)')" = true ]
   stop slow
   forget_events
   rm "$WORK"/slow.*

@@ -155,7 +155,7 @@ struct draft {
         char path[EDGE_PATH_MAX];
     } waits_for[WAIT_CYCLE_MAX];
     struct met met;
-    struct picture_holder holder;
+    struct picture_holder other; /* of two orders */
     char other_path[SETTINGS_PATH_MAX];
     char detail[2 * SETTINGS_PATH_MAX];
     char path[SETTINGS_PATH_MAX];
@@ -263,13 +263,26 @@ struct picture_request finding_picture_request(const struct request *q, const st
                                     .tid = owner_tid()};
 }
 
-static void fill_holder(struct draft *draft, const struct request *q, const struct file *file,
-                        pid_t pid) {
+void finding_holder_begin(struct finding_holder *holder, const struct request *q,
+                          const struct file *file, pid_t pid) {
+    *holder = (struct finding_holder){.pid = pid, .known = scratch_begin(sizeof *holder->known)};
+    if (!holder->known)
+        return;
     struct picture_request request = finding_picture_request(q, file);
     request.taker =
         request.lock_class == OWNER_FLOCK ? holder_flock_taker(file->dev, file->ino, q->type) : 0;
-    struct picture_holder *holder = &draft->holder;
-    if (!picture_find_holder(&request, pid, holder) && pid <= 0)
+    if (!picture_find_holder(&request, pid, holder->known) && pid <= 0)
+        finding_holder_end(holder);
+}
+
+void finding_holder_end(struct finding_holder *holder) {
+    scratch_end(holder->known, sizeof *holder->known);
+    holder->known = NULL;
+}
+
+static void fill_holder(struct draft *draft, const struct finding_holder *known) {
+    const struct picture_holder *holder = known->known;
+    if (!holder)
         return;
     draft->there = (struct event_party){.pid = holder->pid,
                                         .tid = holder->tid,
@@ -282,8 +295,9 @@ static void fill_holder(struct draft *draft, const struct request *q, const stru
 }
 
 static struct draft *draft_about_process(enum event_kind kind, enum event_action action,
-                                         const struct request *q, struct file *file, int pid,
-                                         int64_t since_ns, const char *detail) {
+                                         const struct request *q, struct file *file,
+                                         const struct finding_holder *holder, int64_t since_ns,
+                                         const char *detail) {
     struct draft *draft = draft_begin(kind, action, q, file, q->fd);
     if (!draft)
         return NULL;
@@ -292,22 +306,24 @@ static struct draft *draft_about_process(enum event_kind kind, enum event_action
     if (find_conflict(q->room, file, q->owner, class_of(q), &q->range, q->type, &draft->met)) {
         fill_there(draft, &draft->met);
     } else {
-        fill_holder(draft, q, file, pid);
+        fill_holder(draft, holder);
     }
     return draft;
 }
 
 void finding_about_process(enum event_kind kind, enum event_action action, const struct request *q,
-                           struct file *file, int pid, int64_t since_ns, const char *detail) {
-    struct draft *draft = draft_about_process(kind, action, q, file, pid, since_ns, detail);
+                           struct file *file, const struct finding_holder *holder, int64_t since_ns,
+                           const char *detail) {
+    struct draft *draft = draft_about_process(kind, action, q, file, holder, since_ns, detail);
     if (draft)
         draft_end(draft);
 }
 
-void finding_wait_begins(const struct request *q, struct file *file, int pid, int64_t since_ns,
+void finding_wait_begins(const struct request *q, struct file *file,
+                         const struct finding_holder *holder, int64_t since_ns,
                          struct log_place *place) {
     struct draft *draft =
-        draft_about_process(EVENT_LONG_WAIT, ACTION_WAITED, q, file, pid, since_ns,
+        draft_about_process(EVENT_LONG_WAIT, ACTION_WAITED, q, file, holder, since_ns,
                             "the wait had not ended when the record ended");
     if (!draft)
         return;
@@ -315,10 +331,11 @@ void finding_wait_begins(const struct request *q, struct file *file, int pid, in
     scratch_end(draft, sizeof *draft);
 }
 
-void finding_ancestor(const struct request *q, struct file *file, int pid, int64_t since_ns,
-                      const char *detail, struct log_place *provisional) {
+void finding_ancestor(const struct request *q, struct file *file,
+                      const struct finding_holder *holder, int64_t since_ns, const char *detail,
+                      struct log_place *provisional) {
     struct draft *draft =
-        draft_about_process(EVENT_ANCESTOR_WAIT, ACTION_WAITED, q, file, pid, since_ns, detail);
+        draft_about_process(EVENT_ANCESTOR_WAIT, ACTION_WAITED, q, file, holder, since_ns, detail);
     if (!draft)
         return;
     if (provisional)
@@ -328,28 +345,26 @@ void finding_ancestor(const struct request *q, struct file *file, int pid, int64
     scratch_end(draft, sizeof *draft);
 }
 
-void finding_if_leaked(const struct request *q, struct file *file, int pid) {
+void finding_if_leaked(const struct request *q, struct file *file,
+                       const struct finding_holder *holder) {
     char detail[256];
     struct text text;
+    if (!holder->known || !holder->known->leaked)
+        return;
+    text_begin(&text, detail, sizeof detail);
+    text_add(&text, "process ");
+    text_add_decimal(&text, (uint64_t)holder->known->taker);
+    text_add(&text, " took the lock and has ended; the program that has it now was started with "
+                    "the descriptor, which is not close-on-exec");
     struct draft *draft =
-        draft_about_process(EVENT_LEAKED_LOCK, ACTION_WAITED, q, file, pid, 0, NULL);
+        draft_about_process(EVENT_LEAKED_LOCK, ACTION_WAITED, q, file, holder, 0, detail);
     if (!draft)
         return;
     clock_gettime(CLOCK_REALTIME, &draft->here.since);
-    if (draft->holder.leaked) {
-        enum fdinfo_class lock_class = class_of(q) == OWNER_FLOCK ? FDINFO_FLOCK : FDINFO_OFD;
-        draft->there.fd =
-            holder_descriptor_of(pid, file->dev, file->ino, &q->range, RANGE_WRITE, lock_class);
-        text_begin(&text, detail, sizeof detail);
-        text_add(&text, "process ");
-        text_add_decimal(&text, (uint64_t)draft->holder.taker);
-        text_add(&text,
-                 " took the lock and has ended; the program that has it now was started with "
-                 "the descriptor, which is not close-on-exec");
-        draft->event.detail = detail;
-        log_event(&draft->event);
-    }
-    scratch_end(draft, sizeof *draft);
+    enum fdinfo_class lock_class = class_of(q) == OWNER_FLOCK ? FDINFO_FLOCK : FDINFO_OFD;
+    draft->there.fd =
+        holder_descriptor_of(holder->pid, file->dev, file->ino, &q->range, RANGE_WRITE, lock_class);
+    draft_end(draft);
 }
 
 static void say_inverted(struct draft *draft, const struct picture_inversion *inversion) {
@@ -364,13 +379,13 @@ static void say_inverted(struct draft *draft, const struct picture_inversion *in
     text_add(&text, " was locked, and there the other way round: two that do so at the same time "
                     "wait for each other for ever");
     draft->event.detail = draft->detail;
-    picture_describe_order(inversion->other, &draft->holder);
+    picture_describe_order(inversion->other, &draft->other);
     draft->there =
-        (struct event_party){.pid = draft->holder.pid,
-                             .tid = draft->holder.tid,
+        (struct event_party){.pid = draft->other.pid,
+                             .tid = draft->other.tid,
                              .fd = -1,
-                             .command = draft->holder.command,
-                             .frames = draft->holder.stack[0] ? draft->holder.stack : NULL};
+                             .command = draft->other.command,
+                             .frames = draft->other.stack[0] ? draft->other.stack : NULL};
     draft->event.there = &draft->there;
 }
 

@@ -56,24 +56,37 @@ void finding(enum event_kind kind, enum event_action action, const struct reques
  * description; files that never had one (memfd_create, O_TMPFILE) are not meant. */
 void finding_stale(const struct request *request, struct description *description);
 
-/* The other side is another process; its pid if it is known, else 0. What the session's picture
- * knows of it is added. */
+/* Who holds what is waited for, as it was when the wait began: when the wait ends the holder has
+ * released the lock, and often ended. */
+struct finding_holder {
+    pid_t pid;                    /* 0: not known */
+    struct picture_holder *known; /* what the session's picture knows of it; NULL: nothing */
+};
+void finding_holder_begin(struct finding_holder *holder, const struct request *request,
+                          const struct file *file, pid_t pid);
+void finding_holder_end(struct finding_holder *holder);
+
+/* The other side is another process. */
 void finding_about_process(enum event_kind kind, enum event_action action,
-                           const struct request *request, struct file *file, int pid,
-                           int64_t since_ns, const char *detail);
+                           const struct request *request, struct file *file,
+                           const struct finding_holder *holder, int64_t since_ns,
+                           const char *detail);
 
 /* The long-wait that it will have been if the process ends in the wait. */
-void finding_wait_begins(const struct request *request, struct file *file, int pid,
-                         int64_t since_ns, struct log_place *place);
+void finding_wait_begins(const struct request *request, struct file *file,
+                         const struct finding_holder *holder, int64_t since_ns,
+                         struct log_place *place);
 
 /* The holder is an ancestor of this process. provisional: it will have been so if the process ends
  * in the wait; NULL: it is so. */
-void finding_ancestor(const struct request *request, struct file *file, int pid, int64_t since_ns,
-                      const char *detail, struct log_place *provisional);
+void finding_ancestor(const struct request *request, struct file *file,
+                      const struct finding_holder *holder, int64_t since_ns, const char *detail,
+                      struct log_place *provisional);
 
 /* The holder's program inherited the descriptor that carries the lock, and who took the lock has
  * ended. Nothing is said if that is not so. */
-void finding_if_leaked(const struct request *request, struct file *file, int pid);
+void finding_if_leaked(const struct request *request, struct file *file,
+                       const struct finding_holder *holder);
 
 /* A blocking request was granted: was this lock, in the session, taken before one that this thread
  * holds now, when here it comes after it? Two that do so at the same time wait for each other. */

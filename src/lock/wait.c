@@ -133,6 +133,7 @@ struct wait_in_kernel {
     /* Of a wait that has not ended: that it is long, and that it is for an ancestor. */
     struct log_place record, ancestor_record;
     struct picture_wait *shown;
+    struct finding_holder holder;
     stack_id stack;               /* where the lock was asked for; 0: not captured */
     struct wait_in_kernel *outer; /* a wait of this thread that a handler interrupted */
 };
@@ -150,6 +151,7 @@ static void leave_wait(void *argument) {
     log_take_back(&w->ancestor_record);
     picture_end_wait(w->shown);
     w->shown = NULL;
+    finding_holder_end(&w->holder);
     atomic_fetch_sub(&room->waiting, 1);
     if (owner_leave(w->waiting->owner, TURN_GUEST))
         closing_finish_owner(room, w->waiting->owner);
@@ -289,7 +291,7 @@ static void report_stale(const struct waiting *w) {
 
 /* What is known of the holder, and since when it is waited for. */
 struct wait_end {
-    pid_t holder;
+    const struct finding_holder *holder;
     enum ancestry ancestry; /* when the wait began */
     int64_t began;
 };
@@ -328,8 +330,8 @@ static void report_end(const struct waiting *w, int result, const struct wait_en
                               "the wait lasted longer than the limit that wait-warn sets");
     /* Where it was sure from the beginning it was said then. */
     if (end->ancestry == ANCESTRY_ANCESTOR && (gave_up || was_long))
-        report_ancestor(w, end, since, result == 0 ? ANCESTRY_ANCESTOR : ancestry_now(end->holder),
-                        NULL);
+        report_ancestor(w, end, since,
+                        result == 0 ? ANCESTRY_ANCESTOR : ancestry_now(end->holder->pid), NULL);
     if (result == 0 && is_stale(w))
         report_stale(w);
 }
@@ -414,7 +416,7 @@ static void record_begin(struct wait_in_kernel *k, const struct wait_end *end) {
         return;
     if (settings.wait_warn_ns > 0)
         finding_wait_begins(w->request, w->description->file, end->holder, since, &k->record);
-    if (end->holder > 0 && w->kind != WAIT_HIDDEN && w->kind != WAIT_POSIX)
+    if (end->holder->pid > 0 && w->kind != WAIT_HIDDEN && w->kind != WAIT_POSIX)
         finding_if_leaked(w->request, w->description->file, end->holder);
     if (end->ancestry == ANCESTRY_HANGS)
         report_ancestor(w, end, since, end->ancestry, NULL);
@@ -430,7 +432,7 @@ static void trace_end_of(const struct wait_in_kernel *k, enum trace_operation op
 
 int wait_for_lock(const struct waiting *w) {
     struct wait_in_kernel k = {.waiting = w, .outer = wait_here};
-    struct wait_end end = {.began = now(CLOCK_MONOTONIC)};
+    struct wait_end end = {.holder = &k.holder, .began = now(CLOCK_MONOTONIC)};
     int64_t began = settings.trace ? trace_time() : 0;
     bool deadlock;
     int result;
@@ -444,15 +446,17 @@ int wait_for_lock(const struct waiting *w) {
         if (!deadlock)
             report_own_lock(w);
         show(&k);
-        end.holder = holder_of(w);
-        end.ancestry = ancestry_now(end.holder);
-        picture_set_holder(k.shown, end.holder, end.ancestry);
+        pid_t holder = holder_of(w);
+        if (settings.out[0])
+            finding_holder_begin(&k.holder, w->request, w->description->file, holder);
+        end.ancestry = ancestry_now(holder);
+        picture_set_holder(k.shown, holder, end.ancestry);
         if (settings.trace)
-            trace_end_of(&k, TRACE_WAIT_BEGAN, &(struct traced_wait){began, end.holder, 0});
+            trace_end_of(&k, TRACE_WAIT_BEGAN, &(struct traced_wait){began, holder, 0});
         record_begin(&k, &end);
         result = has_timeout() ? wait_until_timeout(w, end.began) : wait_now(w);
         if (settings.trace)
-            trace_end_of(&k, TRACE_WAIT_ENDED, &(struct traced_wait){0, end.holder, result});
+            trace_end_of(&k, TRACE_WAIT_ENDED, &(struct traced_wait){0, holder, result});
         log_take_back(&k.record);
         log_take_back(&k.ancestor_record);
         report_end(w, result, &end);
