@@ -134,6 +134,7 @@ foreign_unlock() {
     recorded "foreign-unlock=$2"
     well_formed foreign-unlock $probe
     leads_into foreign-unlock there $probe
+    every foreign-unlock '.range.type == "write"'
     descriptors foreign-unlock "$(fact second_fd)" "$(fact first_fd)"
   done
 }

@@ -224,6 +224,9 @@ void finding(enum event_kind kind, enum event_action action, const struct reques
         return;
     if (there)
         fill_there(draft, there);
+    /* An unlock has no type: it is that of the lock which it meets. */
+    if (kind == EVENT_FOREIGN_UNLOCK && there)
+        draft->range.type = there->held.type == RANGE_WRITE ? EVENT_LOCK_WRITE : EVENT_LOCK_READ;
     draft_end(draft);
 }
 
