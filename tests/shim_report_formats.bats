@@ -225,10 +225,12 @@ same_finding() {
   [ "${lines[1]}" = "prog[7] lock-timeout: gave up waiting for a lock: /w/l, held by h[9]; refused after 11.0 s" ]
 }
 
-@test "I3: the time lost in waits is counted by file and by holder, for every record" {
+@test "I3: the time lost in waits is counted by file and by holder, for every wait" {
   wait_record >"$SESSION/7.0.jsonl"
   wait_record >"$SESSION/8.0.jsonl"
   wait_record | sed 's,/w/l,/w/other,; s/11:59:50/11:59:59/; s/"pid":9,/"pid":10,/' >>"$SESSION/8.0.jsonl"
+  # The same wait once more: the holder is an ancestor.
+  wait_record | sed 's/long-wait/ancestor-wait/' >>"$SESSION/8.0.jsonl"
   record self-lock warning 01 00000000000000a9 '"file":{"path":"/x"},"here":{"since":"2026-11-23T11:00:00Z"}' >>"$SESSION/8.0.jsonl"
   run "$SHIM_REPORT" "$SESSION"
   [[ $output == *"Lost in waits: at least 24.000 s"*"by file"*"22.000 s  in 2 waits  /w/l"*"2.000 s  in 1 wait  /w/other"*"by holder"*"22.000 s  in 2 waits  h[9]"*"2.000 s  in 1 wait  h[10]"* ]]

@@ -56,7 +56,9 @@ static void add_wait(struct waits *waits, uint64_t ns, const json_t *about, cons
 
 void waits_add(struct waits *waits, const json_t *record) {
     uint64_t ns = timeline_waited(record);
-    if (ns > 0)
+    struct string kind = record_string(record, "kind");
+    /* A wait for an ancestor has another record, as a wait. */
+    if (ns > 0 && !(kind.bytes && strcmp(kind.bytes, "ancestor-wait") == 0))
         add_wait(waits, ns, record, holder_of(record));
 }
 
