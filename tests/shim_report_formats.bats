@@ -225,6 +225,12 @@ same_finding() {
   [ "${lines[1]}" = "prog[7] lock-timeout: gave up waiting for a lock: /w/l, held by h[9]; refused after 11.0 s" ]
 }
 
+@test "I1: of a holder that has ended the summary has the name from its command" {
+  wait_record | sed 's|"exe":"/bin/h"|"command":"/usr/bin/worker --queue one"|' >"$SESSION/7.0.jsonl"
+  run "$SHIM_REPORT" --summary "$SESSION"
+  [[ ${lines[0]} == "prog[7] long-wait: waited long for a lock: /w/l, held by worker[9]; "* ]]
+}
+
 @test "I3: the time lost in waits is counted by file and by holder, for every wait" {
   wait_record >"$SESSION/7.0.jsonl"
   wait_record >"$SESSION/8.0.jsonl"

@@ -40,7 +40,7 @@ static const struct kind kinds[EVENT_KIND_COUNT] = {
     [EVENT_LOCK_TIMEOUT] = {"gave up waiting for a lock",
                             "A wait for a lock reached --lock-timeout and was given up."},
     [EVENT_LEAKED_LOCK] =
-        {"met a lock whose taker has ended, and whose descriptor another program inherited",
+        {"met a lock that a program has only inherited",
          "A program was started with, or a process left behind, a descriptor that carries a lock; "
          "the lock lasts until the last such descriptor is closed."},
     [EVENT_STALE_LOCK] = {"locked a file that was unlinked or replaced meanwhile",

@@ -18,6 +18,15 @@ void show_string(const struct output *output, struct string string, size_t limit
         output_text(output, string.bytes, string.length, limit);
 }
 
+/* Of a process that has ended the command is known, not the program. */
+static struct string first_word_of_command(const json_t *party) {
+    struct string command = record_string(party, "command");
+    const char *blank = command.bytes ? memchr(command.bytes, ' ', command.length) : NULL;
+    if (blank)
+        command.length = (size_t)(blank - command.bytes);
+    return record_last_component(command);
+}
+
 void show_process(const struct output *output, const json_t *party, const json_t *record) {
     uint64_t pid;
     uint64_t record_pid;
@@ -25,6 +34,8 @@ void show_process(const struct output *output, const json_t *party, const json_t
     struct string program = record_basename(party, "exe");
     if (!program.bytes && has_pid && record_number(record, "pid", &record_pid) && pid == record_pid)
         program = record_basename(record, "exe");
+    if (program.length == 0)
+        program = first_word_of_command(party);
     if (program.length > 0)
         show_string(output, program, NAME_LIMIT);
     else
