@@ -1,34 +1,10 @@
 #!/usr/bin/env bats
 # Clean programs with several threads, in the mode of every day: the same output and status as without the shim, and
-# nothing to record. tests/real_programs.bats has the others: make, git, dpkg, apt-get, sqlite3, perl, bash.
+# nothing to record. tests/real_programs.bats has others: make, perl, java, bash; tests/clean_work.bats whole jobs of shim-run.
 
 load lib
 load harm
 load programs
-
-@test "E1: sort --parallel sorts and leaves no record" {
-  need sort
-  # shellcheck disable=SC2016
-  unharmed '
-    seq 300000 | tac >numbers
-    sort --parallel=4 -S 2M -T . -n numbers | sha256sum
-    sort --parallel=2 -S 1M -T . --compress-program=gzip numbers | sha256sum
-    LC_ALL=C sort --parallel=4 -c numbers || echo "status $?"'
-  no_events
-}
-
-@test "E1: xz -T2 compresses, decompresses and leaves no record" {
-  need xz
-  # shellcheck disable=SC2016
-  unharmed '
-    seq 300000 >numbers
-    xz -T2 --block-size=200KiB -1 -k numbers
-    sha256sum numbers.xz
-    XZ_OPT=-T2 xz -dc numbers.xz | sha256sum
-    XZ_DEFAULTS=--check=sha256 xz -T2 -1c numbers | xz -l -v - 2>&1 | grep -c SHA || true
-    xz -T2 -t numbers.xz && echo whole'
-  no_events
-}
 
 @test "E1: a pool of Python threads that reads the environment and starts programs leaves no record" {
   need python3
@@ -49,23 +25,6 @@ with concurrent.futures.ProcessPoolExecutor(2) as pool:
 EOF
   unharmed 'python3 ../pool.py'
   no_events
-}
-
-@test "E1: npm makes, lists and runs a package in an empty project as without the shim" {
-  need node npm
-  # shellcheck disable=SC2016
-  unharmed '
-    export HOME=$PWD npm_config_cache=$PWD/cache npm_config_update_notifier=false npm_config_offline=true npm_config_logs_max=0
-    mkdir project && cd project
-    npm init -y >/dev/null
-    npm pkg set scripts.seen="printenv npm_lifecycle_event npm_package_name JOB_NAME" scripts.fails="exit 3"
-    npm install --silent; ls
-    npm ls
-    JOB_NAME=outer npm run --silent seen
-    npm run --silent fails || echo "status $?"
-    npm pack --silent && ls'
-  # Its initial thread sets variables while node's own threads run.
-  [ -z "$(environment_events | grep -v '^env-unsafe-write$')" ]
 }
 
 @test "E1: a make -j2 of a C program with a library leaves no record" {

@@ -1,5 +1,5 @@
 # Programs which everybody has, doing what they do every day: the same output, files and status as without
-# the shim, and nothing to record.
+# the shim, and nothing to record. tests/clean_work.bats has others, as whole jobs of shim-run.
 
 load lib
 load harm
@@ -50,117 +50,6 @@ shimmed() { with_settings "locks=repair env=scoped ${EXTRA_SETTINGS-}" "$@"; }
     ./optimised || echo "status $?"
     gcc -c broken.c 2>&1 || echo "status $?"
     sha256sum f1.o libf.a plain'
-  no_events
-}
-
-@test "H1: git makes, commits, branches, merges, packs and checks a repository" {
-  need git
-  # shellcheck disable=SC2016
-  unharmed '
-    export HOME=$PWD GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@example.org
-    export GIT_COMMITTER_NAME=C GIT_COMMITTER_EMAIL=c@example.org
-    export GIT_AUTHOR_DATE="2020-01-01T00:00:00Z" GIT_COMMITTER_DATE="2020-01-01T00:00:00Z"
-    git init -q -b main repository
-    cd repository
-    for i in $(seq 30); do seq "$i" 300 >"file$i"; done
-    git add .
-    git commit -q -m first
-    git checkout -q -b side
-    echo side >file1; git commit -q -a -m side
-    git checkout -q main
-    echo main >file2; git commit -q -a -m main
-    git merge -q -m merge side
-    git tag -a -m tag v1
-    git gc -q
-    git fsck --strict 2>&1
-    git log --oneline --graph
-    git rev-parse HEAD v1
-    git count-objects -v | grep -E "^(count|packs|garbage)"
-    git clone -q . ../clone
-    git -C ../clone status --short --branch
-    touch .git/index.lock
-    git add . 2>&1 || echo "status $?"'
-  no_events
-}
-
-# A package of no program, and the directories that dpkg wants.
-PACKAGE='
-  mkdir -p package/DEBIAN package/usr/share/probe root/var/lib/dpkg/info root/var/lib/dpkg/updates
-  printf "%s\n" "Package: probe-package" "Version: 1.0" "Architecture: all" \
-    "Maintainer: Nobody <nobody@example.org>" "Description: nothing" >package/DEBIAN/control
-  seq 100 >package/usr/share/probe/numbers
-  touch root/var/lib/dpkg/status root/var/lib/dpkg/available
-  dpkg-deb --root-owner-group --build package probe.deb
-  export PATH=$PATH:/usr/sbin:/sbin'
-
-@test "H1: dpkg installs a package into a root of its own and removes it" {
-  need dpkg dpkg-deb
-  need_root
-  # shellcheck disable=SC2016
-  unharmed "$PACKAGE"'
-    into="--root=$PWD/root --log=$PWD/log --no-triggers --force-not-root"
-    dpkg $into -i probe.deb
-    dpkg $into -L probe-package
-    dpkg $into -s probe-package
-    dpkg $into --verify probe-package
-    cat root/usr/share/probe/numbers | sha256sum
-    dpkg $into -r probe-package
-    dpkg $into -l
-    dpkg $into -i missing.deb 2>&1 || echo "status $?"'
-  no_events
-}
-
-@test "H1: apt-get updates its lists, simulates and downloads" {
-  need apt-get dpkg-deb dpkg
-  need_root
-  # shellcheck disable=SC2016
-  unharmed "$PACKAGE"'
-    {
-      cat package/DEBIAN/control
-      echo "Filename: ./probe.deb"
-      echo "Size: $(stat -c %s probe.deb)"
-      echo "SHA256: $(sha256sum probe.deb | cut -d " " -f 1)"
-    } >Packages
-    mkdir -p apt/etc/apt/apt.conf.d apt/etc/apt/preferences.d apt/state/lists/partial apt/cache/archives/partial
-    echo "deb [trusted=yes] file:$PWD ./" >apt/etc/apt/sources.list
-    cat >apt.conf <<END
-Dir "$PWD/apt/";
-Dir::State "$PWD/apt/state";
-Dir::State::status "$PWD/root/var/lib/dpkg/status";
-Dir::Cache "$PWD/apt/cache";
-Dir::Etc "$PWD/apt/etc/apt";
-Dir::Log "$PWD/apt";
-APT::Sandbox::User "root";
-END
-    export APT_CONFIG=$PWD/apt.conf
-    apt-get -qq update
-    apt-cache policy probe-package
-    apt-get -s install probe-package
-    apt-get -qq -y --download-only install probe-package
-    apt-get -s install no-such-package 2>&1 || echo "status $?"
-    apt-get check
-    apt-get clean
-    ls apt/state/lists apt/cache/archives | grep lock'
-  no_events
-}
-
-@test "H1: sqlite3 reads and writes databases, with a rollback journal and with WAL" {
-  need sqlite3
-  # shellcheck disable=SC2016
-  unharmed '
-    for mode in delete truncate persist wal; do
-      sqlite3 "$mode.db" "PRAGMA journal_mode=$mode; CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT);"
-      for i in $(seq 5); do
-        sqlite3 "$mode.db" "BEGIN; INSERT INTO t(b) SELECT hex(zeroblob(50)) FROM
-          (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n WHERE x < 200) SELECT x FROM n); COMMIT;"
-      done
-      sqlite3 "$mode.db" "ATTACH \"copy.$mode.db\" AS copy; CREATE TABLE copy.t AS SELECT * FROM t;
-        SELECT count(*) FROM copy.t; UPDATE t SET b = \"\" WHERE a % 2; VACUUM; PRAGMA integrity_check;
-        SELECT count(*), sum(length(b)) FROM t;"
-    done
-    # Two programs at one database.
-    sqlite3 delete.db "BEGIN IMMEDIATE; INSERT INTO t(b) VALUES(1);" ".shell sqlite3 delete.db \"INSERT INTO t(b) VALUES(2)\" 2>&1" "COMMIT;"
-    sqlite3 delete.db "SELECT count(*) FROM t"' 
   no_events
 }
 
