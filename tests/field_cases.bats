@@ -420,7 +420,7 @@ ring_of_three() {
   for way in repair watch; do
     job $way -- sh -c "$script" 7>&-
     finds "leaked-lock warning none x1 build.lock write 0+0 shim-run -> daemon[cat]"
-    told 'leaked-lock: met a lock that a program has only inherited: build.lock, held by cat\[[0-9]+\]'
+    told 'leaked-lock: left a program behind that still has a lock: build.lock, held by cat\[[0-9]+\]'
   done
 }
 
@@ -516,7 +516,7 @@ ring_of_three() {
     "env-child warning isolated x1 TEST_DATABASE tests[two_tests]/first -> tests[two_tests]/thread" \
     "env-unsafe-write warning none x1 TEST_DATABASE tests[two_tests]/first" \
     "env-unsafe-write warning none x1 TEST_DATABASE tests[two_tests]/second"
-  told "env-clobber: set a variable and read another thread's value of it: TEST_DATABASE"
+  told "env-clobber: would have read another thread's value of a variable that it set: TEST_DATABASE"
 
   job watch -- "${program[@]}"
   [ "$status" = 101 ]
@@ -544,7 +544,7 @@ ring_of_three() {
     "env-unsafe-write warning none x2 CARGO_PKG_VERSION builds[two-builds]/two-builds" \
     "env-child warning isolated x1 OUT_DIR another[two-builds] -> builds[two-builds]/thread" \
     "env-unsafe-write warning none x2 OUT_DIR builds[two-builds]/two-builds"
-  told "env-clobber: set a variable and read another thread's value of it: OUT_DIR.*, against set_variables"
+  told "env-clobber: would have read another thread's value of a variable that it set: OUT_DIR.*, against set_variables"
 
   job watch -- "${builds[@]}"
   [ "$status" = 1 ]
@@ -569,7 +569,7 @@ ring_of_three() {
   [ "$output" = $'one has started a program with one\ntwo has started a program with two' ]
   finds "env-child warning isolated x1 JOB_NAME program-one[ruby3.1] -> ruby[ruby]/thread" \
     "env-unsafe-write warning none x2 JOB_NAME ruby[ruby3.1]/two_jobs.rb:5"
-  told "env-child: started a program with another thread's value of a variable: JOB_NAME"
+  told "env-child: would have started a program with another thread's value of a variable: JOB_NAME"
 
   job watch -- "$AS" ruby ruby "$SOURCES/two_jobs.rb"
   [ "$output" = $'one has started a program with two\ntwo has started a program with two' ]

@@ -188,6 +188,20 @@ unnamed() { "$SHIM_REPORT" --format=json "$SESSION" | jq -r '.[0].here.stack[0].
   [ "$(names)" = "" ]
 }
 
+@test "R1: without debug information functions of C++ and Rust are named as they were written" {
+  grep -q -- '-DHAVE_LIBIBERTY' "$BUILD/Makefile" || skip "libiberty was not there when shim-report was built"
+  local rust='_ZN3std3sys4unix7process13process_inner30_$LT$impl$u20$std..Command$GT$5spawn17hf572428fba50fc1dE'
+  printf 'int leaf(int n) { return n; }\nint cpp(int n) __asm__("_ZN5outer4lock4takeEi");\nint rust(int n) __asm__("%s");
+__attribute__((noinline)) int cpp(int n) { return leaf(n) + 1; }\n__attribute__((noinline)) int rust(int n) { return leaf(n) + 2; }
+int main(int argc, char **argv) { (void)argv; return cpp(argc) + rust(argc); }\n' "$rust" >program.c
+  gcc -O0 -Wl,--build-id=sha1 -o program program.c
+  id=$(build_id program)
+  stack "$(calls_of _ZN5outer4lock4takeEi)"
+  [ "$(names)" = outer::lock::take:null ]
+  stack "$(calls_of "$rust")"
+  [ "$(names)" = "std::sys::unix::process::process_inner::<impl std::Command>::spawn:null" ]
+}
+
 @test "R1: functions of C++ carry the names of their scopes, clang's programs have names too" {
   cat >program.c <<'SOURCE'
 namespace outer { struct lock { int take(int *n); }; }

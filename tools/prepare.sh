@@ -32,7 +32,7 @@ installed() {
 }
 
 # The packages that every build needs
-build_packages=(build-essential autoconf automake libtool pkg-config libjansson-dev libdw-dev)
+build_packages=(build-essential autoconf automake libtool pkg-config libjansson-dev libdw-dev libiberty-dev)
 # The runner of the tests, the programs that they run, and the package that one test builds
 test_packages=(bats jq man-db bsdextrautils procps strace valgrind libc6-dbg gcc-multilib dpkg-dev xz-utils gettext texinfo
   libxml2-utils python3-jsonschema python3-yaml chromium sqlite3 python3 perl git default-jdk-headless stress-ng tdb-tools

@@ -62,7 +62,7 @@ static void write_other(const struct output *output, const json_t *record) {
         fputs(", held by ", output->file);
         show_process(output, there, record);
         struct string command = record_string(there, "command");
-        if (command.length > 0) {
+        if (command.length > 0 && memchr(command.bytes, ' ', command.length)) {
             fputs(" (", output->file);
             show_string(output, command, COMMAND_LIMIT);
             fputc(')', output->file);

@@ -12,6 +12,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef HAVE_LIBIBERTY
+#include <libiberty/demangle.h>
+#endif
 
 static int no_other_elf(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
                         char **found, Elf **elf) {
@@ -265,12 +268,22 @@ static void set_line(struct symbol *symbol, Dwarf_Die *unit, Dwarf_Addr address)
         symbol->column = (unsigned)column;
 }
 
+/* A name of Rust or C++ as it was written, without parameters and hash. */
+static char *readable_name(const char *name) {
+#ifdef HAVE_LIBIBERTY
+    char *readable = cplus_demangle(name, DMGL_AUTO | DMGL_ANSI);
+    if (readable)
+        return readable;
+#endif
+    return must_print("%s", name);
+}
+
 /* The symbol table's name of the function that the address lies in, not just behind. */
 static char *table_name(Dwfl_Module *module, Dwarf_Addr address) {
     GElf_Off offset;
     GElf_Sym entry;
     const char *name = dwfl_module_addrinfo(module, address, &offset, &entry, NULL, NULL, NULL);
-    return name && *name && offset < entry.st_size ? must_print("%s", name) : NULL;
+    return name && *name && offset < entry.st_size ? readable_name(name) : NULL;
 }
 
 /* The functions round the address, from the scopes that lie in each other. Returns how many. */
