@@ -1,11 +1,13 @@
-/* Any bytes as one record: what is skimmed is what is read in full, and what is printed of it is JSON
- * that is read again.
+/* Any bytes as one record: what is skimmed is what is read in full, a tree made by ourselves is jansson's, and
+ * what is printed of it is JSON that is read again.
  *
  *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Ibuild -Isrc \
- *         tests/fuzz/fuzz_record_line.c tools/report/{record,skim}.c tools/common/[a-z]*.c -ljansson
+ *         tests/fuzz/fuzz_record_line.c tools/report/{print,record,scan,skim,tree}.c \
+ *         tools/common/{kinds,memory,output}.c -ljansson
  */
 #include "../../tools/report/record.h"
 #include "../../tools/report/skim.h"
+#include "../../tools/report/tree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +29,25 @@ static void check_printed(const json_t *record) {
     free(text);
 }
 
+/* Twice: the second time its stacks are known. */
+static void check_tree(const char *line, size_t length) {
+    struct tree_stacks stacks = {0};
+    for (int i = 0; i < 2; i++) {
+        json_t *tree = tree_read(&stacks, line, length);
+        json_t *wanted = tree ? json_loadb(line, length, JSON_ALLOW_NUL, NULL) : NULL;
+        if (tree && !json_equal(tree, wanted))
+            abort();
+        json_decref(tree);
+        json_decref(wanted);
+    }
+    tree_stacks_end(&stacks);
+}
+
 static void check_line(const char *line, size_t length) {
     struct skimmed skimmed;
     json_t *record;
     bool is_skimmed = skim_record(&skimmed, line, length) == SKIM_GOOD;
+    check_tree(line, length);
     bool is_read = record_read(line, length, &record) == RECORD_GOOD;
     if (is_skimmed && !is_read)
         abort();

@@ -2,7 +2,7 @@
  *
  *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Ibuild -Isrc -I. -Itools \
  *         tests/fuzz/fuzz_records.c tools/report/[a-z]*.c tools/report/page.S tools/common/[a-z]*.c \
- *         src/base/text.c src/base/proc.c src/lock/ancestor.c src/report/event.c -ljansson -ldw
+ *         src/base/{proc,text}.c src/lock/ancestor.c src/report/event.c -ljansson -ldw
  */
 #define _GNU_SOURCE
 #include "report/baseline.h"

@@ -4,6 +4,7 @@
 #include "../../tools/common/output.h"
 #include "../../tools/report/record.h"
 #include "../../tools/report/skim.h"
+#include "../../tools/report/tree.h"
 
 #include "check.h"
 
@@ -78,6 +79,11 @@ static const char plain_record[] =
     "\"time\":\"2026-11-23T12:00:01.5Z\",\"id\":\"00000000000000aa\",\"action\":\"denied\","
     "\"file\":{\"path\":\"/t/caf\xc3\xa9 \\u0041\",\"dev\":1,\"ino\":77},"
     "\"here\":{\"pid\":7,\"stack\":[{\"module\":\"/p\",\"offset\":\"0x10\"}]}}";
+
+static const char plain_stacks[] = "{\"v\":1,\"here\":{\"pid\":7,\"stack\":[{\"module\":\"/"
+                                   "p\",\"offset\":\"0x10\"},{\"module\":\"/q\"}]},"
+                                   "\"there\":{\"pid\":7,\"stack\":[{\"module\":\"/"
+                                   "p\",\"offset\":\"0x10\"},{\"module\":\"/q\"}]}}";
 
 static unsigned random_state;
 static unsigned random_below(unsigned limit) {
@@ -183,6 +189,75 @@ TEST("I3: what is skimmed of a record is what reading it in full gives") {
         skimmed += check_skimmed(round, line, damage(line, plain_record));
     }
     CHECK(skimmed > 1000);
+}
+
+/* Reads a line as exactly its memory, by both parsers. */
+static bool check_tree(unsigned round, struct tree_stacks *stacks, const char *line,
+                       size_t length) {
+    char *exact = malloc(length ? length : 1);
+    memcpy(exact, line, length);
+    json_t *tree = tree_read(stacks, exact, length);
+    if (tree) {
+        json_t *wanted = json_loadb(exact, length, JSON_ALLOW_NUL, NULL);
+        if (!json_equal(tree, wanted))
+            CHECK_FAILED("round %u: read otherwise: %.*s", round, (int)length, exact);
+        json_decref(wanted);
+    }
+    json_decref(tree);
+    free(exact);
+    return tree != NULL;
+}
+
+TEST("R4: a usual record is read as jansson reads it, with stacks that came before too") {
+    static const char *const good[] = {
+        "{\"v\":1,\"a\":[{},[],-1,0,true,false,null,\"caf\xc3\xa9\"],\"a\":7,\"\":-0} ",
+        "{\"stack\":[1,[2]],\"x\":{\"stack\":[1,[2]],\"y\":[{\"stack\":[]}]}}",
+        "{\"x\":{\"stack\":[{\"m\":\"]\"}]},\"y\":{\"stack\":[{\"m\":\"]\"}]}}",
+    };
+    static const char *const unusual[] = {
+        "{\"a\":1.5}",
+        "{\"a\":\"\\u0041\"}",
+        "{\"a\":1}x",
+        "{\"a\":}",
+        "{\"a\"",
+        "{\"stack\":[1",
+        "{\"stack\":[1,]}",
+        "{\"a\":9223372036854775807}",
+        "{\"a\":\"\xff\"}",
+        "",
+        "[",
+        "tru",
+    };
+    struct tree_stacks stacks = {0};
+    unsigned read = 0;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        CHECK(check_tree(0, &stacks, good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof unusual / sizeof *unusual; i++)
+        CHECK(!check_tree(0, &stacks, unusual[i], strlen(unusual[i])));
+    random_state = 3;
+    for (unsigned round = 0; round < 20000; round++) {
+        char line[sizeof plain_stacks];
+        read += check_tree(round, &stacks, line, damage(line, plain_stacks));
+    }
+    CHECK(read > 1000);
+    tree_stacks_end(&stacks);
+}
+
+TEST("I3: records with one stack share it, and no more of them are kept than there is room for") {
+    struct tree_stacks stacks = {0};
+    char line[100];
+    json_t *first = NULL;
+    for (unsigned i = 0; i < 3 * TREE_STACKS; i++) {
+        int length = sprintf(line, "{\"n\":%u,\"stack\":[\"/usr/bin/%u\"]}", i, i / 2);
+        json_t *record = tree_read(&stacks, line, (size_t)length);
+        CHECK(tree_is_shared(json_object_get(record, "stack")));
+        if (i % 2)
+            CHECK(json_object_get(record, "stack") == json_object_get(first, "stack"));
+        json_decref(first);
+        first = record;
+    }
+    json_decref(first);
+    tree_stacks_end(&stacks);
 }
 
 TEST("I3: a record without its stacks is the same but for them") {

@@ -18,6 +18,7 @@ void findings_begin(struct findings *findings, uint64_t since, bool keep_apart) 
 void findings_end(struct findings *findings) {
     lines_end(&findings->lines);
     waits_end(&findings->waits);
+    tree_stacks_end(&findings->stacks);
     free(findings->items);
     free(findings->slots);
 }
@@ -201,7 +202,8 @@ json_t *findings_record(struct findings *findings, const struct finding *finding
         progress_show(findings->work, (uint64_t)(finding - findings->items), findings->count);
     const char *line = lines_again(&findings->lines, finding->place);
     json_t *record;
-    if (!line || record_read(line, finding->place.length, &record) != RECORD_GOOD)
+    if (!line ||
+        record_read_sharing(&findings->stacks, line, finding->place.length, &record) != RECORD_GOOD)
         return NULL;
     uint64_t count = finding->count < INT64_MAX ? finding->count : INT64_MAX;
     json_object_set_new(record, "count", json_integer((json_int_t)count));

@@ -9,6 +9,7 @@
 #include "../common/kinds.h"
 #include "lines.h"
 #include "traced.h"
+#include "tree.h"
 #include "waits.h"
 
 #include <jansson.h>
@@ -33,7 +34,8 @@ struct findings {
     bool keep_apart; /* merge nothing */
     struct waits waits;
     struct traced *traced; /* learns which waits are recorded, knows programs; may be NULL */
-    uint64_t since;        /* records before this time are left out */
+    struct tree_stacks stacks;
+    uint64_t since;   /* records before this time are left out */
     const char *work; /* what is shown as progress while findings are gone through; NULL: nothing */
     size_t broken;    /* lines that are no records */
     size_t newer;     /* records of a version that is not known */

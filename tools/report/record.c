@@ -3,6 +3,7 @@
 
 #include "../common/memory.h"
 #include "../common/output.h"
+#include "tree.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -99,39 +100,6 @@ static size_t pair_raw_bytes(char *target, const char *bytes, size_t length) {
     return (size_t)(to - target);
 }
 
-/* jansson leaves DEL as it is, what is markup in a page, and what begins a command in a CI job's log.
- */
-char *record_print(const json_t *record) {
-    char *plain = json_dumps(record, JSON_ENSURE_ASCII | JSON_COMPACT | JSON_ENCODE_ANY);
-    if (!plain)
-        return NULL;
-    size_t length = strlen(plain);
-    const char *end = plain + length;
-    char *text = must_allocate(NULL, length + 1, 6);
-    char *to = text;
-    size_t run;
-    for (const char *at = plain; at < end; at += run) {
-        run = strcspn(at, "\\\177<>&#");
-        to = mempcpy(to, at, run);
-        at += run;
-        if (at == end)
-            break;
-        int next = unicode_escape(at, end) == 0xdbff ? unicode_escape(at + 6, end) : -1;
-        run = *at == '\\' && end - at > 1 ? 2 : 1;
-        if (next >= 0xdf80 && next <= 0xdfff) {
-            to += sprintf(to, "\\udc%02x", next & 0xff);
-            run = 12;
-        } else if (strchr("\177<>&", *at) || (at[0] == '#' && at[1] == '#')) {
-            to += sprintf(to, "\\u%04x", *at);
-        } else {
-            to = mempcpy(to, at, run);
-        }
-    }
-    *to = '\0';
-    free(plain);
-    return text;
-}
-
 static json_t *parse(const char *bytes, size_t length) {
     json_error_t error;
     json_t *record = json_loadb(bytes, length, JSON_ALLOW_NUL, &error);
@@ -151,11 +119,10 @@ static bool is_object(const char *bytes, size_t length) {
     return blanks < length && bytes[blanks] == '{';
 }
 
-json_t *record_object(const char *bytes, size_t length) {
+/* Whatever stands in it that JSON does not allow, but damage or a path's bytes have made. */
+static json_t *read_unusual(const char *bytes, size_t length) {
     char *repaired = NULL;
     char *paired = NULL;
-    if (!is_object(bytes, length))
-        return NULL;
     if (!is_utf8(bytes, length))
         bytes = repaired = repair_utf8(bytes, length, &length);
     if (memchr(bytes, '\\', length) &&
@@ -164,15 +131,25 @@ json_t *record_object(const char *bytes, size_t length) {
         length = pair_raw_bytes(paired, bytes, length);
         bytes = paired;
     }
-    json_t *object = parse(bytes, length);
+    json_t *record = parse(bytes, length);
     free(repaired);
     free(paired);
-    return object;
+    return record;
 }
 
-enum record_fault record_read(const char *bytes, size_t length, json_t **record) {
+json_t *record_object(const char *bytes, size_t length) {
+    return is_object(bytes, length) ? read_unusual(bytes, length) : NULL;
+}
+
+enum record_fault record_read_sharing(struct tree_stacks *stacks, const char *bytes, size_t length,
+                                      json_t **record) {
     uint64_t version;
-    *record = record_object(bytes, length);
+    *record = NULL;
+    if (!is_object(bytes, length))
+        return RECORD_BROKEN;
+    *record = tree_read(stacks, bytes, length);
+    if (!*record)
+        *record = read_unusual(bytes, length);
     if (*record && record_number(*record, "v", &version)) {
         if (version == RECORD_VERSION && record_string(*record, "kind").length > 0)
             return RECORD_GOOD;
@@ -183,6 +160,10 @@ enum record_fault record_read(const char *bytes, size_t length, json_t **record)
     }
     json_decref(*record);
     return RECORD_BROKEN;
+}
+
+enum record_fault record_read(const char *bytes, size_t length, json_t **record) {
+    return record_read_sharing(NULL, bytes, length, record);
 }
 
 json_t *record_text(const char *bytes) {

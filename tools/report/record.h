@@ -27,6 +27,12 @@ json_t *record_object(const char *bytes, size_t length);
 /* The same, if it is a record. */
 enum record_fault record_read(const char *bytes, size_t length, json_t **record);
 
+/* The same, but what is in stacks already is not made again; the stacks of the record are for reading
+ * only. */
+struct tree_stacks;
+enum record_fault record_read_sharing(struct tree_stacks *stacks, const char *bytes, size_t length,
+                                      json_t **record);
+
 /* The record as one line of JSON, ASCII only, its raw bytes as \udcXX again. For the caller to
  * free. */
 char *record_print(const json_t *record);

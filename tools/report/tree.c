@@ -1,0 +1,179 @@
+#define _GNU_SOURCE
+#include "tree.h"
+
+#include "../common/memory.h"
+#include "scan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_MAX 64
+
+struct reader {
+    struct scan scan;
+    struct tree_stacks *stacks;
+};
+
+void tree_stacks_end(struct tree_stacks *stacks) {
+    for (size_t i = 0; i < TREE_STACKS; i++) {
+        free(stacks->items[i].text);
+        json_decref(stacks->items[i].stack);
+    }
+}
+
+/* One reference is the record's, the other the table's. */
+bool tree_is_shared(const json_t *stack) {
+    return stack && stack->refcount > 1;
+}
+
+static json_t *read_value(struct reader *reader, unsigned depth);
+
+static bool read_items(struct reader *reader, json_t *array, unsigned depth) {
+    scan_blanks(&reader->scan);
+    if (scan_char(&reader->scan, ']'))
+        return true;
+    do {
+        if (json_array_append_new(array, read_value(reader, depth + 1)) != 0)
+            return false;
+        scan_blanks(&reader->scan);
+    } while (scan_char(&reader->scan, ','));
+    return scan_char(&reader->scan, ']');
+}
+
+static json_t *read_array(struct reader *reader, unsigned depth) {
+    json_t *array = json_array();
+    reader->scan.at++;
+    if (read_items(reader, array, depth))
+        return array;
+    json_decref(array);
+    return NULL;
+}
+
+/* Eight bytes at a time; what is left at the end counts by the length and the last eight. */
+static uint64_t hash_of(const char *bytes, size_t length) {
+    uint64_t hash = length;
+    uint64_t eight;
+    for (size_t at = 0; at + 8 <= length; at += 8) {
+        memcpy(&eight, bytes + at, 8);
+        hash = (hash ^ eight) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 29;
+    }
+    if (length >= 8) {
+        memcpy(&eight, bytes + length - 8, 8);
+        hash = (hash ^ eight) * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    return hash >> 32;
+}
+
+/* A text that was an array once is one wherever it stands: what is known need not be read. Up to the first
+ * bracket that closes: a stack of the library's has no other, and of a text with one there nothing
+ * is known. */
+static json_t *read_stack(struct reader *reader, unsigned depth) {
+    const char *begin = reader->scan.at;
+    const char *close = memchr(begin, ']', (size_t)(reader->scan.end - begin));
+    size_t length = close ? (size_t)(close + 1 - begin) : 0;
+    if (!reader->stacks || length == 0 || length > TREE_STACK_MAX)
+        return read_array(reader, depth);
+    struct tree_stack *item = &reader->stacks->items[hash_of(begin, length) % TREE_STACKS];
+    if (item->length == length && memcmp(item->text, begin, length) == 0) {
+        reader->scan.at = close + 1;
+        return json_incref(item->stack);
+    }
+    json_t *stack = read_array(reader, depth);
+    if (!stack || reader->scan.at != close + 1)
+        return stack;
+    free(item->text);
+    json_decref(item->stack);
+    *item = (struct tree_stack){must_allocate(NULL, length, 1), length, json_incref(stack)};
+    memcpy(item->text, begin, length);
+    return stack;
+}
+
+static bool read_key(struct reader *reader, char key[static KEY_MAX]) {
+    struct string string;
+    scan_blanks(&reader->scan);
+    if (!scan_string(&reader->scan, &string) || !string.bytes || string.length >= KEY_MAX)
+        return false;
+    *(char *)mempcpy(key, string.bytes, string.length) = '\0';
+    scan_blanks(&reader->scan);
+    return scan_char(&reader->scan, ':');
+}
+
+static bool read_pair(struct reader *reader, json_t *object, unsigned depth) {
+    char key[KEY_MAX];
+    if (!read_key(reader, key))
+        return false;
+    scan_blanks(&reader->scan);
+    bool is_stack =
+        reader->scan.at < reader->scan.end && *reader->scan.at == '[' && strcmp(key, "stack") == 0;
+    json_t *value = is_stack ? read_stack(reader, depth + 1) : read_value(reader, depth + 1);
+    return json_object_set_new_nocheck(object, key, value) == 0;
+}
+
+static bool read_pairs(struct reader *reader, json_t *object, unsigned depth) {
+    scan_blanks(&reader->scan);
+    if (scan_char(&reader->scan, '}'))
+        return true;
+    do {
+        if (!read_pair(reader, object, depth))
+            return false;
+        scan_blanks(&reader->scan);
+    } while (scan_char(&reader->scan, ','));
+    return scan_char(&reader->scan, '}');
+}
+
+static json_t *read_object(struct reader *reader, unsigned depth) {
+    json_t *object = json_object();
+    reader->scan.at++;
+    if (read_pairs(reader, object, depth))
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+static json_t *read_string(struct reader *reader) {
+    struct string string;
+    bool is_plain = scan_string(&reader->scan, &string) && string.bytes;
+    return is_plain ? json_stringn_nocheck(string.bytes, string.length) : NULL;
+}
+
+static json_t *read_number(struct reader *reader) {
+    int64_t value;
+    bool is_short = scan_number(&reader->scan, &value) && value != SCAN_TOO_LONG;
+    return is_short ? json_integer(value) : NULL;
+}
+
+static json_t *read_value(struct reader *reader, unsigned depth) {
+    scan_blanks(&reader->scan);
+    if (reader->scan.at == reader->scan.end || depth > SCAN_DEPTH_MAX)
+        return NULL;
+    switch (*reader->scan.at) {
+    case '{':
+        return read_object(reader, depth);
+    case '[':
+        return read_array(reader, depth);
+    case '"':
+        return read_string(reader);
+    case 'n':
+        return scan_word(&reader->scan, "null") ? json_null() : NULL;
+    case 't':
+        return scan_word(&reader->scan, "true") ? json_true() : NULL;
+    case 'f':
+        return scan_word(&reader->scan, "false") ? json_false() : NULL;
+    default:
+        return read_number(reader);
+    }
+}
+
+json_t *tree_read(struct tree_stacks *stacks, const char *bytes, size_t length) {
+    struct reader reader = {{bytes, bytes + length}, stacks};
+    scan_blanks(&reader.scan);
+    if (reader.scan.at == reader.scan.end || *reader.scan.at != '{')
+        return NULL;
+    json_t *tree = read_object(&reader, 0);
+    scan_blanks(&reader.scan);
+    if (reader.scan.at == reader.scan.end)
+        return tree;
+    json_decref(tree);
+    return NULL;
+}
