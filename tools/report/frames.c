@@ -58,7 +58,10 @@ static size_t find_top(const struct frames *frames) {
 }
 
 void frames_read(struct frames *frames, struct symbols *symbols, const json_t *party) {
-    const json_t *stack = json_object_get(party, "stack");
+    frames_read_stack(frames, symbols, json_object_get(party, "stack"));
+}
+
+void frames_read_stack(struct frames *frames, struct symbols *symbols, const json_t *stack) {
     size_t size = json_array_size(stack);
     size_t at;
     frames->count = 0;

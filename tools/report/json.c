@@ -3,9 +3,12 @@
 #include "fingerprint.h"
 #include "formats.h"
 #include "frames.h"
+#include "made.h"
 #include "record.h"
+#include "tree.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static json_t *symbol_object(const struct symbol *symbol) {
     json_t *object = json_object();
@@ -43,7 +46,24 @@ static void add_names(struct symbols *symbols, const json_t *party) {
     }
 }
 
-static char *print_finding(struct report *report, const struct finding *finding) {
+/* The stack of a party with its names, printed. */
+static void keep_names(struct made *made, struct symbols *symbols, const json_t *party) {
+    json_t *stack = json_object_get(party, "stack");
+    if (!json_is_array(stack) || made_find(made, stack, NULL).bytes)
+        return;
+    add_names(symbols, party);
+    if (!tree_is_shared(stack))
+        return;
+    char *text = record_print(stack);
+    made_keep(made, stack, NULL, text, strlen(text));
+}
+
+static struct string printed_stack(void *context, const json_t *array) {
+    return made_find(context, array, NULL);
+}
+
+static char *print_finding(struct report *report, struct made *made,
+                           const struct finding *finding) {
     struct side sides[SIDES_MAX];
     char fingerprint[FINGERPRINT_LENGTH + 1];
     json_t *record = findings_record(&report->findings, finding);
@@ -51,19 +71,20 @@ static char *print_finding(struct report *report, const struct finding *finding)
         return NULL;
     size_t count = sides_of(record, sides);
     for (size_t i = 0; i < count; i++)
-        add_names(report->symbols, sides[i].party);
+        keep_names(made, report->symbols, sides[i].party);
     fingerprint_of(fingerprint, record, report->symbols);
     json_object_set_new(record, "fingerprint", json_string(fingerprint));
-    char *text = record_print(record);
+    char *text = record_print_with(record, printed_stack, made);
     json_decref(record);
     return text;
 }
 
 void json_write(struct report *report, const struct output *output) {
     const char *before = "";
+    struct made made = {0};
     fputc('[', output->file);
     for (size_t i = 0; i < report->findings.count; i++) {
-        char *text = print_finding(report, &report->findings.items[i]);
+        char *text = print_finding(report, &made, &report->findings.items[i]);
         if (text) {
             fprintf(output->file, "%s\n%s", before, text);
             before = ",";
@@ -71,4 +92,5 @@ void json_write(struct report *report, const struct output *output) {
         free(text);
     }
     fputs("\n]\n", output->file);
+    made_end(&made);
 }

@@ -13,6 +13,12 @@
 /* The version of the schema that this reader knows. */
 #define RECORD_VERSION 1
 
+/* A string and its length, which may count NUL bytes; bytes is NULL if there is none. */
+struct string {
+    const char *bytes;
+    size_t length;
+};
+
 enum record_fault {
     RECORD_GOOD,
     RECORD_BROKEN, /* no JSON object with a kind, as after a crash or a full disk */
@@ -37,14 +43,13 @@ enum record_fault record_read_sharing(struct tree_stacks *stacks, const char *by
  * free. */
 char *record_print(const json_t *record);
 
+/* The same, where printed may know the text of an array already; of others it returns no bytes. */
+typedef struct string record_printed(void *context, const json_t *array);
+char *record_print_with(const json_t *record, record_printed *printed, void *context);
+
 /* A string value of any bytes; those that are no UTF-8 become U+FFFD. */
 json_t *record_text(const char *bytes);
 
-/* A string and its length, which may count NUL bytes; bytes is NULL if there is none. */
-struct string {
-    const char *bytes;
-    size_t length;
-};
 struct string record_string(const json_t *object, const char *key);
 
 /* The path, relative to the working directory if it lies there. */

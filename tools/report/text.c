@@ -1,6 +1,7 @@
 /* For people: what happened, then the evidence, both sides with their stacks. */
 #define _GNU_SOURCE
 #include "formats.h"
+#include "made.h"
 #include "record.h"
 #include "show.h"
 #include "stacks.h"
@@ -104,28 +105,60 @@ static void write_party(const struct output *output, const json_t *record,
     fputc('\n', output->file);
 }
 
+/* right: NULL if left has no other beside it. */
+static void write_stacks(const struct output *output, struct symbols *symbols, const json_t *left,
+                         const json_t *right) {
+    struct frames here;
+    struct frames there;
+    frames_read_stack(&here, symbols, left);
+    if (!right) {
+        stacks_write_one(output, &here);
+        return;
+    }
+    frames_read_stack(&there, symbols, right);
+    stacks_write_both(output, &here, &there);
+}
+
+/* Most records of a long report have stacks that came before. */
+static void write_stacks_once(const struct output *output, struct made *made,
+                              struct symbols *symbols, json_t *left, json_t *right) {
+    struct string known = made ? made_find(made, left, right) : (struct string){0};
+    struct printing printing;
+    if (!made) {
+        write_stacks(output, symbols, left, right);
+        return;
+    }
+    if (known.bytes) {
+        fwrite(known.bytes, 1, known.length, output->file);
+        return;
+    }
+    show_begin(&printing);
+    struct output same = output_like(output, printing.output.file);
+    write_stacks(&same, symbols, left, right);
+    show_end(&printing);
+    fwrite(printing.text, 1, printing.length, output->file);
+    made_keep(made, left, right, printing.text, printing.length);
+}
+
 /* here and there stand beside each other where that is possible; edges follow. */
-static void write_sides(const struct output *output, const json_t *record,
+static void write_sides(const struct output *output, struct made *made, const json_t *record,
                         struct symbols *symbols) {
     struct side sides[SIDES_MAX];
-    struct frames left;
-    struct frames right;
     size_t count = sides_of(record, sides);
     size_t at = 0;
     if (count >= 2 && stacks_fit_side_by_side(output) && strcmp(sides[1].name, "there") == 0) {
-        frames_read(&left, symbols, sides[0].party);
-        frames_read(&right, symbols, sides[1].party);
-        if (left.count > 0 && right.count > 0) {
+        json_t *left = json_object_get(sides[0].party, "stack");
+        json_t *right = json_object_get(sides[1].party, "stack");
+        if (json_array_size(left) > 0 && json_array_size(right) > 0) {
             write_party(output, record, &sides[0]);
             write_party(output, record, &sides[1]);
-            stacks_write_both(output, &left, &right);
+            write_stacks_once(output, made, symbols, left, right);
             at = 2;
         }
     }
     for (; at < count; at++) {
         write_party(output, record, &sides[at]);
-        frames_read(&left, symbols, sides[at].party);
-        stacks_write_one(output, &left);
+        write_stacks_once(output, made, symbols, json_object_get(sides[at].party, "stack"), NULL);
     }
 }
 
@@ -174,8 +207,8 @@ static void write_modules(const struct output *output, const json_t *record,
     }
 }
 
-void text_write_finding(const struct output *output, struct symbols *symbols,
-                        const struct finding *finding, const json_t *record) {
+static void write_finding(const struct output *output, struct made *made, struct symbols *symbols,
+                          const struct finding *finding, const json_t *record) {
     write_heading(output, record, finding);
     if (finding->kind)
         write_folded(output, finding->kind->meaning);
@@ -185,7 +218,7 @@ void text_write_finding(const struct output *output, struct symbols *symbols,
     write_action(output, record);
     write_string_field(output, record, "first", "time");
     write_string_field(output, record, "program", "exe");
-    write_sides(output, record, symbols);
+    write_sides(output, made, record, symbols);
     write_modules(output, record, symbols);
 }
 
@@ -196,19 +229,26 @@ static void write_traced(const struct output *output, const struct traced *trace
     free(line);
 }
 
+void text_write_finding(const struct output *output, struct symbols *symbols,
+                        const struct finding *finding, const json_t *record) {
+    write_finding(output, NULL, symbols, finding, record);
+}
+
 void text_write(struct report *report, const struct output *output) {
     struct findings *findings = &report->findings;
+    struct made made = {0};
     for (size_t i = 0; i < findings->count; i++) {
         json_t *record = findings_record(findings, &findings->items[i]);
         if (!record)
             continue;
         if (i > 0)
             fputc('\n', output->file);
-        text_write_finding(output, report->symbols, &findings->items[i], record);
+        write_finding(output, &made, report->symbols, &findings->items[i], record);
         json_decref(record);
     }
     if (findings->count > 0 && findings->waits.all.waits > 0)
         fputc('\n', output->file);
     waits_write(output, &findings->waits);
     write_traced(output, &report->traced, findings->count > 0 || findings->waits.all.waits > 0);
+    made_end(&made);
 }

@@ -65,6 +65,29 @@ static uint64_t hash_of(const char *bytes, size_t length) {
     return hash >> 32;
 }
 
+static bool is_of(const struct tree_stack *item, const char *text, size_t length) {
+    return item->length == length && memcmp(item->text, text, length) == 0;
+}
+
+/* The item with this text; else a free one, or one to be replaced. */
+static struct tree_stack *find_item(struct tree_stacks *stacks, const char *text, size_t length) {
+    uint64_t hash = hash_of(text, length);
+    struct tree_stack *other = &stacks->items[hash % TREE_STACKS];
+    for (unsigned i = 0; i < TREE_STACKS_PROBED; i++) {
+        struct tree_stack *item = &stacks->items[(hash + i) % TREE_STACKS];
+        if (!item->text || is_of(item, text, length))
+            return item;
+    }
+    return other;
+}
+
+static void keep_stack(struct tree_stack *item, const char *text, size_t length, json_t *stack) {
+    free(item->text);
+    json_decref(item->stack);
+    *item = (struct tree_stack){must_allocate(NULL, length, 1), length, json_incref(stack)};
+    memcpy(item->text, text, length);
+}
+
 /* A text that was an array once is one wherever it stands: what is known need not be read. Up to the first
  * bracket that closes: a stack of the library's has no other, and of a text with one there nothing
  * is known. */
@@ -74,18 +97,14 @@ static json_t *read_stack(struct reader *reader, unsigned depth) {
     size_t length = close ? (size_t)(close + 1 - begin) : 0;
     if (!reader->stacks || length == 0 || length > TREE_STACK_MAX)
         return read_array(reader, depth);
-    struct tree_stack *item = &reader->stacks->items[hash_of(begin, length) % TREE_STACKS];
-    if (item->length == length && memcmp(item->text, begin, length) == 0) {
+    struct tree_stack *item = find_item(reader->stacks, begin, length);
+    if (item->text && is_of(item, begin, length)) {
         reader->scan.at = close + 1;
         return json_incref(item->stack);
     }
     json_t *stack = read_array(reader, depth);
-    if (!stack || reader->scan.at != close + 1)
-        return stack;
-    free(item->text);
-    json_decref(item->stack);
-    *item = (struct tree_stack){must_allocate(NULL, length, 1), length, json_incref(stack)};
-    memcpy(item->text, begin, length);
+    if (stack && reader->scan.at == close + 1)
+        keep_stack(item, begin, length, stack);
     return stack;
 }
 

@@ -9,11 +9,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* How many are kept, and how near. */
+#define TREE_STACKS 512
+#define TREE_STACKS_PROBED 4
+
 /* Longer stacks are not shared: whatever their JSON unfolds to, memory is bounded. */
 #define TREE_STACK_MAX 8192
-#define TREE_STACKS 256
 
-/* The stacks read last, each in the place that its text's hash gives it. */
+/* Stacks read before, each near the place that its text's hash gives it. */
 struct tree_stacks {
     struct tree_stack {
         char *text;
