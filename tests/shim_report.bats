@@ -395,10 +395,10 @@ at_terminal() { TERM=xterm script -qec "$1" /dev/null >screen 2>&1 </dev/null 3>
   [ "$(json '"\(length) \(map(.count) | add)"')" = "5000 40000" ]
 }
 
-# Each of its own fingerprint, so that nothing is merged.
+# Each of its own fingerprint and with a stack of its own, so that nothing is merged and nothing shared.
 million_records() {
   awk 'BEGIN { for (i = 0; i < 1000000; i++)
-    printf "{\"v\":1,\"count\":1,\"kind\":\"long-wait\",\"severity\":\"%s\",\"time\":\"2026-11-23T12:%02d:%02dZ\",\"id\":\"%016x\",\"pid\":7}\n", i == 777777 ? "error" : "warning", i / 60 % 60, i % 60, i + 1 }'
+    printf "{\"v\":1,\"count\":1,\"kind\":\"long-wait\",\"severity\":\"%s\",\"time\":\"2026-11-23T12:%02d:%02dZ\",\"id\":\"%016x\",\"pid\":7,\"here\":{\"stack\":[{\"module\":\"/p\",\"offset\":\"0x%x\"}]}}\n", i == 777777 ? "error" : "warning", i / 60 % 60, i % 60, i + 1, i }'
 }
 
 @test "I3: a million findings are sorted in 200 MiB, and progress is shown on a terminal only" {
@@ -409,6 +409,8 @@ million_records() {
   [ "$status:$stderr" = "0:" ]
   [[ ${lines[0]} == "process[7] long-wait"* ]]
   [[ $output == *"... and 99"*" more"* ]]
+  run --separate-stderr bash -c 'ulimit -v 204800; "$SHIM_REPORT" "$SESSION" | grep -c "^[a-z]*: long-wait: "; "$SHIM_REPORT" --format=json "$SESSION" | grep -c "\"fingerprint\""'
+  [ "$output:$stderr" = $'1000000\n1000000:' ]
   at_terminal "'$SHIM_REPORT' --format=json -o '$WORK/out' '$SESSION'"
   grep -aqE 'shim-report: (reading|writing), +[0-9]+ %' screen
   # It is taken away at the end.
