@@ -75,6 +75,21 @@ SOURCE
   gcc -g "$@" -o locker locker.c
 }
 
+# in_browser PAGE [SCRIPT]: what the page has become, and what the script, run behind the page's own, has put
+# into its title
+in_browser() {
+  cp "$1" "$WORK/page.html"
+  [ $# -eq 1 ] || printf '<script>%s</script>' "$2" >>"$WORK/page.html"
+  timeout 120 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$WORK/profile" \
+    --virtual-time-budget=5000 --dump-dom "file://$WORK/page.html" 2>/dev/null
+}
+
+# validates SCHEMA DOCUMENT
+validates() { python3 -c 'import json, sys, jsonschema
+schema, document = (json.load(open(name)) for name in sys.argv[1:])
+jsonschema.Draft7Validator.check_schema(schema)
+jsonschema.Draft7Validator(schema).validate(document)' "$@"; }
+
 # complains PATTERN CMD...: one line on stderr that contains PATTERN, and status 2
 complains() {
   local pattern=$1
