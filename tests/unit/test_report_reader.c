@@ -272,6 +272,20 @@ TEST("I3: a record without its stacks is the same but for them") {
                        "\"there\":{\"stack\":[],\"tid\":2},\"stack\":7}");
 }
 
+TEST("R2: a path is the bytes that it was on disk") {
+    static const char wanted[] = "/\xff\0\\caf\xc3\xa9\x80";
+    static const char line[] =
+        "{\"v\":1,\"kind\":\"k\",\"path\":\"/\\udcff\\u0000\\\\caf\xc3\xa9\\udc80\"}";
+    json_t *record;
+    size_t length;
+    CHECK_EQ(read_bytes(line, sizeof line - 1, &record), RECORD_GOOD);
+    char *path = record_path(record_string(record, "path"), &length);
+    CHECK_EQ(length, sizeof wanted - 1);
+    CHECK(memcmp(path, wanted, sizeof wanted) == 0);
+    free(path);
+    json_decref(record);
+}
+
 TEST("I3: times are read to the nanosecond, and nothing else is taken for one") {
     static const struct {
         const char *text;

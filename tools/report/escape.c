@@ -5,6 +5,7 @@
 #include "../common/output.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 void escape_xml(FILE *file, const char *text) {
@@ -48,26 +49,21 @@ void escape_command_property(FILE *file, const char *text) {
 
 char *escape_uri_path(struct string path) {
     static const char digits[] = "0123456789ABCDEF";
-    char *text = must_allocate(NULL, path.length + 1, 3);
+    size_t length;
+    char *raw = record_path(path, &length);
+    char *text = must_allocate(NULL, length + 1, 3);
     char *to = text;
-    size_t size;
-    for (size_t i = 0; i < path.length; i += size) {
-        unsigned char c = (unsigned char)path.bytes[i];
-        unsigned character = 0;
-        size = 1;
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)raw[i];
         if (is_alphanumeric(c) || strchr("-._~/", c ? c : '%')) {
-            *to++ = (char)c;
+            *to++ = raw[i];
             continue;
-        }
-        if (c >= 0x80 && utf8_decode(path.bytes + i, path.length - i, &character) == 4 &&
-            character >= RAW_BYTE_FIRST) {
-            c = (unsigned char)(character & 0xff);
-            size = 4;
         }
         *to++ = '%';
         *to++ = digits[c >> 4];
         *to++ = digits[c & 15];
     }
     *to = '\0';
+    free(raw);
     return text;
 }

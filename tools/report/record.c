@@ -176,6 +176,23 @@ json_t *record_text(const char *bytes) {
     return text;
 }
 
+char *record_path(struct string path, size_t *length) {
+    char *raw = must_allocate(NULL, path.length + 1, 1);
+    char *to = raw;
+    size_t size;
+    for (size_t i = 0; i < path.length; i += size) {
+        unsigned character = 0;
+        size = utf8_decode(path.bytes + i, path.length - i, &character);
+        if (character >= RAW_BYTE_FIRST)
+            *to++ = (char)(character & 0xff);
+        else
+            to = mempcpy(to, path.bytes + i, size = size ? size : 1);
+    }
+    *to = '\0';
+    *length = (size_t)(to - raw);
+    return raw;
+}
+
 struct string record_string(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
     return (struct string){json_string_value(value), json_string_length(value)};

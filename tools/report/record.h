@@ -52,6 +52,10 @@ json_t *record_text(const char *bytes);
 
 struct string record_string(const json_t *object, const char *key);
 
+/* A path of the record's as the kernel knows it: its very bytes, those of RAW_BYTE too, and a NUL
+ * behind them. For the caller to free. */
+char *record_path(struct string path, size_t *length);
+
 /* The path, relative to the working directory if it lies there. */
 struct string record_relative(struct string path);
 

@@ -2,6 +2,7 @@
 #include "symbols.h"
 
 #include "../common/memory.h"
+#include "record.h"
 #include "source.h"
 #include "symbol_file.h"
 
@@ -90,7 +91,10 @@ struct symbol_module *symbols_module(struct symbols *symbols, const char *path,
     struct symbol_module *module = must_allocate(NULL, 1, sizeof *module);
     *module = (struct symbol_module){.path = must_print("%s", path),
                                      .build_id = must_print("%s", build_id)};
-    module->problem = symbol_file_open(&module->file, symbols->dwfl, path, build_id);
+    size_t length;
+    char *on_disk = record_path((struct string){path, strlen(path)}, &length);
+    module->problem = symbol_file_open(&module->file, symbols->dwfl, on_disk, build_id);
+    free(on_disk);
     symbols->modules[symbols->module_count++] = module;
     return symbols->last = module;
 }

@@ -39,8 +39,8 @@ void symbols_free(struct symbols *symbols);
 
 struct symbol_module;
 
-/* The module with this path and build ID (hexadecimal digits, "" for none). Never NULL; valid until
- * symbols_free. */
+/* The module with this path, as a record has it, and build ID (hexadecimal digits, "" for none). Never
+ * NULL; valid until symbols_free. */
 struct symbol_module *symbols_module(struct symbols *symbols, const char *path,
                                      const char *build_id);
 
