@@ -9,11 +9,13 @@
 #include <string.h>
 
 void escape_xml(FILE *file, const char *text) {
-    for (; *text; text++) {
-        if (strchr("<>&\"'", *text))
-            fprintf(file, "&#%d;", *text);
-        else
-            fputc(*text, file);
+    for (;;) {
+        size_t plain = strcspn(text, "<>&\"'");
+        fwrite(text, 1, plain, file);
+        text += plain;
+        if (*text == '\0')
+            return;
+        fprintf(file, "&#%d;", *text++);
     }
 }
 

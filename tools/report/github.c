@@ -103,7 +103,7 @@ static char *details_of(struct report *report, const struct finding *finding,
     escape_markdown(part.output.file, message);
     fputs("\n\n<pre>", part.output.file);
     show_begin(&text);
-    text_write_finding(&text.output, report->symbols, finding, record);
+    text_write_finding(&text.output, NULL, report->symbols, finding, record);
     show_end(&text);
     escape_xml(part.output.file, text.text);
     fputs("</pre>\n</details>\n\n", part.output.file);

@@ -21,18 +21,18 @@ static char *program_of(const json_t *record) {
     return show_end(&program);
 }
 
-static void write_text(FILE *file, struct report *report, const struct finding *finding,
-                       const json_t *record) {
+static void write_text(FILE *file, struct report *report, struct made *made,
+                       const struct finding *finding, const json_t *record) {
     struct printing text;
     show_begin(&text);
-    text_write_finding(&text.output, report->symbols, finding, record);
+    text_write_finding(&text.output, made, report->symbols, finding, record);
     show_end(&text);
     escape_xml(file, text.text);
     free(text.text);
 }
 
-static void write_case(FILE *file, struct report *report, const struct finding *finding,
-                       const json_t *record) {
+static void write_case(FILE *file, struct report *report, struct made *made,
+                       const struct finding *finding, const json_t *record) {
     bool is_failure = finding->severity <= SEVERITY_WARNING;
     const char *element = is_failure ? "failure" : "system-out";
     fputs("  <testcase", file);
@@ -44,7 +44,7 @@ static void write_case(FILE *file, struct report *report, const struct finding *
         write_attribute(file, "message", summary_line(report, finding, record));
     }
     fputc('>', file);
-    write_text(file, report, finding, record);
+    write_text(file, report, made, finding, record);
     fprintf(file, "</%s>\n  </testcase>\n", element);
 }
 
@@ -58,6 +58,7 @@ static size_t count_failures(const struct findings *findings) {
 /* A suite without a case would count as broken. */
 void junit_write(struct report *report, const struct output *output) {
     struct findings *findings = &report->findings;
+    struct made made = {0};
     size_t failures = count_failures(findings);
     size_t count = findings->count > 0 ? findings->count : 1;
     fprintf(
@@ -70,11 +71,12 @@ void junit_write(struct report *report, const struct output *output) {
     for (size_t i = 0; i < findings->count; i++) {
         json_t *record = findings_record(findings, &findings->items[i]);
         if (record)
-            write_case(output->file, report, &findings->items[i], record);
+            write_case(output->file, report, &made, &findings->items[i], record);
         json_decref(record);
     }
     if (findings->count == 0)
         fputs("  <testcase classname=\"raceshim\" name=\"no finding\" time=\"0\"/>\n",
               output->file);
     fputs(" </testsuite>\n</testsuites>\n", output->file);
+    made_end(&made);
 }

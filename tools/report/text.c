@@ -1,7 +1,6 @@
 /* For people: what happened, then the evidence, both sides with their stacks. */
 #define _GNU_SOURCE
 #include "formats.h"
-#include "made.h"
 #include "record.h"
 #include "show.h"
 #include "stacks.h"
@@ -207,8 +206,8 @@ static void write_modules(const struct output *output, const json_t *record,
     }
 }
 
-static void write_finding(const struct output *output, struct made *made, struct symbols *symbols,
-                          const struct finding *finding, const json_t *record) {
+void text_write_finding(const struct output *output, struct made *made, struct symbols *symbols,
+                        const struct finding *finding, const json_t *record) {
     write_heading(output, record, finding);
     if (finding->kind)
         write_folded(output, finding->kind->meaning);
@@ -229,11 +228,6 @@ static void write_traced(const struct output *output, const struct traced *trace
     free(line);
 }
 
-void text_write_finding(const struct output *output, struct symbols *symbols,
-                        const struct finding *finding, const json_t *record) {
-    write_finding(output, NULL, symbols, finding, record);
-}
-
 void text_write(struct report *report, const struct output *output) {
     struct findings *findings = &report->findings;
     struct made made = {0};
@@ -243,7 +237,7 @@ void text_write(struct report *report, const struct output *output) {
             continue;
         if (i > 0)
             fputc('\n', output->file);
-        write_finding(output, &made, report->symbols, &findings->items[i], record);
+        text_write_finding(output, &made, report->symbols, &findings->items[i], record);
         json_decref(record);
     }
     if (findings->count > 0 && findings->waits.all.waits > 0)
