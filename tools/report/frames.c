@@ -1,6 +1,11 @@
 #define _GNU_SOURCE
 #include "frames.h"
 
+#include "../common/memory.h"
+#include "made.h"
+#include "tree.h"
+
+#include <stddef.h>
 #include <string.h>
 
 struct string frame_module_name(const struct frame *frame) {
@@ -61,7 +66,24 @@ void frames_read(struct frames *frames, struct symbols *symbols, const json_t *p
     frames_read_stack(frames, symbols, json_object_get(party, "stack"));
 }
 
-void frames_read_stack(struct frames *frames, struct symbols *symbols, const json_t *stack) {
+/* The part of frames that is in use. */
+static size_t used_size(const struct frames *frames) {
+    return offsetof(struct frames, items) + frames->count * sizeof *frames->items;
+}
+
+/* made holds on to the stack, whose strings the frames point to. */
+static void keep(struct made *made, const struct frames *frames, json_t *stack) {
+    char *copy = must_allocate(NULL, 1, used_size(frames));
+    memcpy(copy, frames, used_size(frames));
+    made_keep(made, stack, NULL, copy, used_size(frames));
+}
+
+void frames_read_stack(struct frames *frames, struct symbols *symbols, json_t *stack) {
+    struct string known = made_find(symbols_made(symbols), stack, NULL);
+    if (known.bytes) {
+        memcpy(frames, known.bytes, known.length);
+        return;
+    }
     size_t size = json_array_size(stack);
     size_t at;
     frames->count = 0;
@@ -69,6 +91,8 @@ void frames_read_stack(struct frames *frames, struct symbols *symbols, const jso
         read_frame(frames, symbols, json_array_get(stack, at), at);
     frames->left_out = size - at;
     frames->top = find_top(frames);
+    if (tree_is_shared(stack))
+        keep(symbols_made(symbols), frames, stack);
 }
 
 const struct frame *frames_own(const struct frames *frames) {

@@ -28,7 +28,7 @@ struct frames {
 
 /* Valid as long as the record and the symbols are. A party without a stack has no frames. */
 void frames_read(struct frames *frames, struct symbols *symbols, const json_t *party);
-void frames_read_stack(struct frames *frames, struct symbols *symbols, const json_t *stack);
+void frames_read_stack(struct frames *frames, struct symbols *symbols, json_t *stack);
 
 /* The frame to send a reader to: the first of the program's own whose source file lies in the working
  * directory, else the first with a source file; NULL if there is none. */

@@ -44,11 +44,12 @@ static void put_escape(struct text *text, const char *format, unsigned value) {
 
 /* The bytes at the start that stand for themselves. */
 static size_t plain_length(const char *bytes, size_t length) {
-    static const char is_special[256] = {
-        ['"'] = 1, ['\\'] = 1, ['<'] = 1, ['>'] = 1, ['&'] = 1, ['#'] = 1, [0x7f] = 1};
+    static const bool is_plain[256] = {
+        [' ' ... '!'] = true, ['$' ... '%'] = true, ['\'' ... ';'] = true,
+        ['='] = true,         ['?' ... '['] = true, [']' ... '~'] = true,
+    };
     size_t plain = 0;
-    while (plain < length && (unsigned char)bytes[plain] >= 0x20 &&
-           (unsigned char)bytes[plain] < 0x80 && !is_special[(unsigned char)bytes[plain]])
+    while (plain < length && is_plain[(unsigned char)bytes[plain]])
         plain++;
     return plain;
 }

@@ -2,6 +2,7 @@
 #include "symbols.h"
 
 #include "../common/memory.h"
+#include "made.h"
 #include "record.h"
 #include "source.h"
 #include "symbol_file.h"
@@ -36,7 +37,12 @@ struct symbols {
     struct place_known *places;  /* a hash table, its size a power of two */
     size_t places_size;
     size_t place_count;
+    struct made made;
 };
+
+struct made *symbols_made(struct symbols *symbols) {
+    return &symbols->made;
+}
 
 struct symbols *symbols_new(void) {
     struct symbols *symbols = must_allocate(NULL, 1, sizeof *symbols);
@@ -54,6 +60,7 @@ static void free_symbol(const struct symbol *symbol) {
 }
 
 void symbols_free(struct symbols *symbols) {
+    made_end(&symbols->made);
     for (size_t i = 0; i < symbols->places_size; i++) {
         for (size_t j = 0; j < symbols->places[i].count; j++)
             free_symbol(&symbols->places[i].symbols[j]);

@@ -37,6 +37,9 @@ struct symbols;
 struct symbols *symbols_new(void);
 void symbols_free(struct symbols *symbols);
 
+/* The frames of shared stacks with their names, which frames_read keeps as long as these live. */
+struct made *symbols_made(struct symbols *symbols);
+
 struct symbol_module;
 
 /* The module with this path, as a record has it, and build ID (hexadecimal digits, "" for none). Never

@@ -105,8 +105,8 @@ static void write_party(const struct output *output, const json_t *record,
 }
 
 /* right: NULL if left has no other beside it. */
-static void write_stacks(const struct output *output, struct symbols *symbols, const json_t *left,
-                         const json_t *right) {
+static void write_stacks(const struct output *output, struct symbols *symbols, json_t *left,
+                         json_t *right) {
     struct frames here;
     struct frames there;
     frames_read_stack(&here, symbols, left);
