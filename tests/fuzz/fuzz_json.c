@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             json_close(&json);
             break;
         case 3:
-            json_signed(&json, key, (int64_t)step << 56);
+            json_signed(&json, key, (int64_t)((uint64_t)step << 56));
             break;
         case 4:
             json_padded(&json, key, (uint64_t)step * step, 1 + step % 20);
