@@ -16,6 +16,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <locale.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +231,9 @@ static void write_report(struct report *report, const struct options *options, c
             fail("cannot write '%s': %s", options->out, strerror(errno));
     }
     struct output output = output_on(file);
+    static char buffer[1 << 16];
+    if (!output.terminal)
+        setvbuf(file, buffer, _IOFBF, sizeof buffer);
     /* On one terminal the two would mix. */
     report->findings.work = output.terminal ? NULL : "writing";
     options->write(report, &output);
@@ -329,6 +333,8 @@ int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--live") == 0)
         return live_main(argv + 2);
     setlocale(LC_CTYPE, "");
+    /* A record's tree is hundreds of small pieces, which would be put together again at each text's one large one. */
+    mallopt(M_MXFAST, 0);
     struct options options = read_options(argc, argv);
     /* It comes at the end of every run: nobody waits for downloads then. */
     if (options.is_summary)
