@@ -99,15 +99,6 @@ complains() {
   [ "$status" -eq 2 ] && [ "${#stderr_lines[@]}" -eq 1 ] && [[ $stderr == "shim-report: "*$pattern* ]]
 }
 
-# in_browser PAGE [SCRIPT]: what the page has become, and what the script, run behind the page's own, has put
-# into its title
-in_browser() {
-  cp "$1" page.html
-  [ $# -eq 1 ] || printf '<script>%s</script>' "$2" >>page.html
-  timeout 120 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$WORK/profile" \
-    --virtual-time-budget=5000 --dump-dom "file://$WORK/page.html" 2>/dev/null
-}
-
 # wait_record: process 7 waited from 11:59:50 to 12:00:01 for what process 9 has held since 11:59:00
 wait_record() {
   record long-wait warning 01 00000000000000a1 '"action":"waited","file":{"path":"/w/l"},"here":{"pid":7,"tid":70,"thread":"waits","since":"2026-11-23T11:59:50Z"},"there":{"pid":9,"tid":9,"thread":"holds","exe":"/bin/h","since":"2026-11-23T11:59:00.000000500Z"}'

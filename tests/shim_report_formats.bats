@@ -224,7 +224,7 @@ same_finding() {
 @test "I1: of a holder that has ended the summary has the name from its command" {
   wait_record | sed 's|"exe":"/bin/h"|"command":"/usr/bin/worker --queue one"|' >"$SESSION/7.0.jsonl"
   run "$SHIM_REPORT" --summary "$SESSION"
-  [[ ${lines[0]} == "prog[7] long-wait: waited long for a lock: /w/l, held by worker[9]; "* ]]
+  [[ ${lines[0]} == "prog[7] long-wait: waited long for a lock: /w/l, held by worker[9] (/usr/bin/worker --queue one); "* ]]
 }
 
 @test "I3: the time lost in waits is counted by file and by holder, for every wait" {
