@@ -14,7 +14,7 @@ load field
 setup_file() { table_begin; }
 teardown() { table_end_case; }
 
-TURNS=$BATS_TEST_DIRNAME/programs/locks_in_turn.py
+export TURNS=$BATS_TEST_DIRNAME/programs/locks_in_turn.py
 
 # turns NAME STEP...: a line of a script that starts such a process
 turns() { printf '"$AS" %s python3 "%s" %s' "$1" "$TURNS" "${*:2}"; }
@@ -330,6 +330,41 @@ abba() {
   hung_job watch a b -- --wait-warn=0 sh -c "$(abba fcntl flock)"
   finds "deadlock error waited x1 a write 0+0 two[python3.11] -> one[python3] ring: two > one"
   told '^error: deadlock: '
+}
+
+# Who holds a lock there waits for a command, and that one for the other's lock.
+@test "L5: commands under flock(1) that want each other's locks in turn hang, and the ring is told" {
+  need flock python3
+  local nests
+  # shellcheck disable=SC2016 # for the shells of the job
+  nests='mkfifo toOne toTwo
+    flock a sh -c "echo >toTwo; read x <toOne; exec \"\$AS\" one flock b true" &
+    flock b sh -c "read x <toTwo; echo >toOne; python3 \"\$TURNS\" awaited b; exec \"\$AS\" two flock a true" &
+    wait'
+  hangs a b -- sh -c "$nests"
+  bare_is "hangs"
+  for way in repair watch; do
+    hung_job $way a b -- --wait-warn=0 sh -c "$nests"
+    finds "deadlock error waited x1 a write 0+0 two[flock] -> one[flock] ring: two > one"
+    told 'each waits for a lock whose holder waits for the next one to end'
+  done
+}
+
+@test "L5: shells that lock with flock(1) on their own descriptors hang, and the ring is told" {
+  need flock python3
+  local shells
+  # shellcheck disable=SC2016 # for the shells of the job
+  shells='mkfifo toOne toTwo
+    sh -c "exec 8>a 9>b; flock 8; echo >toTwo; read x <toOne; \"\$AS\" one flock 9; exit 0" &
+    sh -c "exec 8>b 9>a; flock 8; read x <toTwo; echo >toOne; python3 \"\$TURNS\" awaited b; \"\$AS\" two flock 9; exit 0" &
+    wait'
+  hangs a b -- sh -c "$shells"
+  bare_is "hangs"
+  for way in repair watch; do
+    hung_job $way a b -- --wait-warn=0 sh -c "$shells"
+    finds "deadlock error waited x1 a write 0+0 two[flock] -> one[flock] ring: two > one"
+    told 'each waits for a lock whose holder waits for the next one to end'
+  done
 }
 
 ring_of_three() {

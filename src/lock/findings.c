@@ -449,12 +449,13 @@ static struct event_party party_of(const struct wait_party *party) {
 }
 
 void finding_deadlock(const struct request *q, struct file *file, const struct wait_cycle *cycle,
-                      enum event_action action) {
+                      enum event_action action, const char *detail) {
     bool alone = cycle->length == 1;
     struct draft *draft =
         draft_begin(alone ? EVENT_SELF_DEADLOCK : EVENT_DEADLOCK, action, q, file, q->fd);
     if (!draft)
         return;
+    draft->event.detail = detail;
     for (uint32_t i = 0; i < cycle->count; i++) {
         draft->edges[i] = party_of(&cycle->parties[i]);
         say_what_it_waits_for(&draft->edges[i], &draft->waits_for[i], &cycle->parties[i]);

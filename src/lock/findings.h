@@ -93,9 +93,10 @@ void finding_if_leaked(const struct request *request, struct file *file,
 void finding_if_inverted(const struct request *request, const struct file *file,
                          struct picture_hold *hold, stack_id stack);
 
-/* A cycle of waits, with every edge. One of a single thread is a self-deadlock. */
+/* A cycle of waits, with every edge. One of a single thread is a self-deadlock. detail: NULL, or what
+ * else there is to it. */
 void finding_deadlock(const struct request *request, struct file *file,
-                      const struct wait_cycle *cycle, enum event_action action);
+                      const struct wait_cycle *cycle, enum event_action action, const char *detail);
 
 /* What the request asks for, in the picture's terms. */
 struct picture_request finding_picture_request(const struct request *request,

@@ -280,6 +280,7 @@ static void describe_wait(struct picture_wait *wait, const struct picture_reques
     atomic_store(&wait->seq, seq);
     atomic_store(&wait->holder, 0);
     atomic_store(&wait->ancestry, ANCESTRY_NONE);
+    atomic_store(&wait->told, 0);
     wait->lock_class = request->lock_class;
     wait->type = request->type;
     wait->fd = request->fd;
@@ -329,6 +330,46 @@ void picture_end_wait(struct picture_wait *wait) {
     uint64_t mine = atomic_load(&self);
     if (wait != NULL)
         atomic_compare_exchange_strong(&wait->owner, &mine, 0);
+}
+
+/* ---- What others wait for ---- */
+
+uint32_t picture_place_of(const struct picture_wait *wait) {
+    return (uint32_t)(wait - picture_wait_at(file.base, 0));
+}
+
+bool picture_may_tell_ring(uint32_t place) {
+    return atomic_exchange(&picture_wait_at(file.base, place)->told, 1) == 0;
+}
+
+static void read_wait(const struct picture_wait *wait, struct picture_waiting *waiting) {
+    *waiting = (struct picture_waiting){.place = picture_place_of(wait),
+                                        .tid = wait->tid,
+                                        .holder = atomic_load(&wait->holder),
+                                        .fd = wait->fd,
+                                        .since_ns = wait->since,
+                                        .dev = wait->dev,
+                                        .ino = wait->ino,
+                                        .range = {wait->start, wait->end},
+                                        .type = (uint8_t)wait->type};
+    memcpy(waiting->thread, wait->thread, sizeof waiting->thread);
+}
+
+bool picture_waiting_at(uint32_t place, struct picture_waiting *waiting) {
+    char *base = base_here();
+    const struct picture_wait *wait = base ? picture_wait_at(base, place) : NULL;
+    if (!wait || !touch(wait, sizeof *wait))
+        return false;
+    uint64_t owner = atomic_load(&wait->owner);
+    uint32_t seq = atomic_load(&wait->seq);
+    if (owner == 0 || owner == atomic_load(&self) || seq % 2 != 0)
+        return false;
+    read_wait(wait, waiting);
+    const struct picture_process *process = picture_process_of(base, owner);
+    if (!process || process->pid_namespace != holder_namespace() || is_dead(process))
+        return false;
+    waiting->pid = number_here(process);
+    return atomic_load(&wait->owner) == owner && atomic_load(&wait->seq) == seq;
 }
 
 /* ---- What others hold ---- */

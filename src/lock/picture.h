@@ -83,6 +83,29 @@ struct picture_wait *picture_begin_wait(const struct picture_request *request);
 void picture_set_holder(struct picture_wait *wait, pid_t holder, enum ancestry ancestry);
 void picture_end_wait(struct picture_wait *wait);
 
+/* ---- What others wait for ---- */
+
+struct picture_waiting {
+    uint32_t place;
+    pid_t pid, tid;
+    pid_t holder; /* of what it waits for; 0: not known */
+    int fd;
+    int64_t since_ns;
+    uint64_t dev, ino;
+    struct byte_range range;
+    uint8_t type; /* enum range_type */
+    char thread[16];
+};
+
+/* The wait at that place, 0 to PICTURE_WAITS - 1, if it is one of another process that lives and is
+ * in the pid namespace of this one. */
+bool picture_waiting_at(uint32_t place, struct picture_waiting *waiting);
+
+uint32_t picture_place_of(const struct picture_wait *wait);
+
+/* For the member of a ring that lies first: true for the first one who asks. */
+bool picture_may_tell_ring(uint32_t place);
+
 /* ---- What others hold ---- */
 
 struct picture_holder {

@@ -84,7 +84,8 @@ struct picture_wait {
     uint64_t end;
     int64_t since;
     char thread[16];
-    char path[1952];
+    _Atomic uint32_t told; /* a ring of waits of which this is one was told */
+    char path[1948];
 };
 _Static_assert(sizeof(struct picture_wait) == 2048, "two in a page");
 

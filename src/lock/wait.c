@@ -8,6 +8,7 @@
 #include "lock/hidden.h"
 #include "lock/holders.h"
 #include "lock/picture.h"
+#include "lock/ring.h"
 #include "lock/trace.h"
 #include "lock/waiters.h"
 #include "report/stack.h"
@@ -371,7 +372,7 @@ static int settle_cycle(struct wait_in_kernel *k, struct wait_cycle *cycle, bool
     *deadlock = true;
     bool refuse = may_refuse(k->waiting);
     finding_deadlock(k->waiting->request, k->waiting->description->file, cycle,
-                     refuse ? ACTION_REFUSED : ACTION_WAITED);
+                     refuse ? ACTION_REFUSED : ACTION_WAITED, NULL);
     return refuse ? -EDEADLK : 0;
 }
 
@@ -430,6 +431,29 @@ static void trace_end_of(const struct wait_in_kernel *k, enum trace_operation op
     trace_wait(operation, w->request, w->description->file, w->owner, k->stack, wait);
 }
 
+/* A ring through processes that wait for their children. It is told and not refused, for it is another's
+ * lock that we judge by what its holder does at this moment. */
+static void report_ring(const struct wait_in_kernel *k, pid_t holder) {
+    const struct waiting *w = k->waiting;
+    const struct request *q = w->request;
+    struct wait_cycle *cycle = scratch_begin(sizeof *cycle);
+    if (!cycle)
+        return;
+    struct wait_party *here = &cycle->parties[0];
+    *here = (struct wait_party){.pid = sys_getpid(),
+                                .tid = owner_tid(),
+                                .fd = q->fd,
+                                .stack = k->stack,
+                                .since_ns = now(CLOCK_REALTIME),
+                                .want = wait_lock_of(w->owner, w->description->file, q->range.start,
+                                                     q->range.end, (uint8_t)q->type)};
+    sys_call3(SYS_prctl, PR_GET_NAME, (long)here->thread, 0);
+    if (holder_of(w) == holder && ring_find(cycle, k->shown, holder))
+        finding_deadlock(q, w->description->file, cycle, ACTION_WAITED,
+                         "each waits for a lock whose holder waits for the next one to end");
+    scratch_end(cycle, sizeof *cycle);
+}
+
 int wait_for_lock(const struct waiting *w) {
     struct wait_in_kernel k = {.waiting = w, .outer = wait_here};
     struct wait_end end = {.holder = &k.holder, .began = now(CLOCK_MONOTONIC)};
@@ -453,6 +477,8 @@ int wait_for_lock(const struct waiting *w) {
         picture_set_holder(k.shown, holder, end.ancestry);
         if (settings.trace)
             trace_end_of(&k, TRACE_WAIT_BEGAN, &(struct traced_wait){began, holder, 0});
+        if (!deadlock && end.ancestry == ANCESTRY_NONE && k.shown)
+            report_ring(&k, holder);
         record_begin(&k, &end);
         result = has_timeout() ? wait_until_timeout(w, end.began) : wait_now(w);
         if (settings.trace)
