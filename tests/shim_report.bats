@@ -138,7 +138,7 @@ at_terminal() { TERM=xterm script -qec "$1" /dev/null >screen 2>&1 </dev/null 3>
   record self-lock warning 03 00000000000000ac '"file":{"path":"/w/l"},"there":{"pid":7,"command":"its own"}' >>"$SESSION/7.0.jsonl"
   run "$SHIM_REPORT" --summary "$SESSION"
   [ "${lines[0]}" = 'prog[7] ancestor-wait: waits for a lock that its own ancestor holds: /w/l, held by flock[8] (flock l sh -c \x1b[2Jflock l true); waited' ]
-  [[ ${lines[1]} == *"held by process[9] (perl 0"*...*"1); waited" ]]
+  [[ ${lines[1]} == *"held by perl[9] (perl 0"*...*"1); waited" ]]
   [ "${#lines[1]}" -lt 200 ]
   [[ ${lines[2]} != *"its own)"* ]]
 }

@@ -108,9 +108,7 @@ void show_party_rest(const struct output *output, const json_t *party) {
     }
 }
 
-/* What the kind's own phrase would not say rightly: what has not come to pass, or was done by who only
- * tells of it. */
-static const char *phrase_of(const json_t *record, const struct kind *kind) {
+const char *show_phrase_of(const json_t *record, const struct kind *kind) {
     static const struct {
         const char *kind;
         const char *action;
@@ -138,7 +136,7 @@ void show_what(const struct output *output, const json_t *record, const struct k
     if (detail.length > 0 && (!kind || json_object_get(record, "file") == NULL))
         show_string(output, detail, DETAIL_LIMIT);
     else if (kind)
-        fputs(phrase_of(record, kind), output->file);
+        fputs(show_phrase_of(record, kind), output->file);
     else
         fputs("found something that this version does not know", output->file);
 }

@@ -27,7 +27,10 @@ void show_subject(const struct output *output, const json_t *record, size_t limi
 /* 8 to 11, write */
 void show_range(const struct output *output, const json_t *range);
 
-/* What the program did: the kind's phrase, or the record's own sentence where that says more. */
+/* The kind's phrase, or what has not come to pass where that would not be said rightly. */
+const char *show_phrase_of(const json_t *record, const struct kind *kind);
+
+/* What the program did: that phrase, or the record's own sentence where that says more. */
 void show_what(const struct output *output, const json_t *record, const struct kind *kind);
 
 /* What was done: a word or two for the record's action. */

@@ -27,7 +27,7 @@ static void write_heading(const struct output *output, const json_t *record,
     fputs(": ", output->file);
     show_process(output, record, record);
     if (finding->kind)
-        fprintf(output->file, " %s", finding->kind->phrase);
+        fprintf(output->file, " %s", show_phrase_of(record, finding->kind));
     if (finding->count > 1)
         fprintf(output->file, " (x%" PRIu64 ")", finding->count);
     fputc('\n', output->file);
