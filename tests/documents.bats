@@ -33,13 +33,15 @@ options() { grep -oE -- '--[a-z]+(-[a-z]+)*' "$1" | sort -u; }
 
 @test "I1: the manual pages have every option of the commands, and no other" {
   need man col
-  local name
+  local name other=shim-report
   for name in shim-run shim-report; do
-    page "$name.1" | sed '/^EXAMPLES/,$d' >page
+    # Without what it says of the other command
+    page "$name.1" | sed '/^EXAMPLES/,$d' | tr -s '\n ' ' ' | sed "s/$other --[a-z-]*//g" >page
     "$BUILD/tools/$name" --help >help
     options help >wanted
     options page >found
     diff wanted found
+    other=$name
   done
 }
 

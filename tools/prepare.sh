@@ -34,7 +34,7 @@ installed() {
 # The packages that every build needs
 build_packages=(build-essential autoconf automake libtool pkg-config libjansson-dev libdw-dev libiberty-dev)
 # The runner of the tests, the programs that they run, and the package that one test builds
-test_packages=(bats jq man-db bsdextrautils procps strace valgrind libc6-dbg gcc-multilib dpkg-dev xz-utils gettext texinfo
+test_packages=(bats parallel jq man-db bsdextrautils procps strace valgrind libc6-dbg gcc-multilib dpkg-dev xz-utils gettext texinfo
   libxml2-utils python3-jsonschema python3-yaml chromium sqlite3 python3 perl git default-jdk-headless stress-ng tdb-tools
   ruby nodejs rustc cargo cmake ninja-build gdb libpython3.11-testsuite libpython3.13-testsuite)
 # What .ci/run uses besides
@@ -92,4 +92,12 @@ build() {
   (cd "$directory" &&
     { [ -e config.status ] || logged configure "$top/configure" -q "$@"; } &&
     logged make make -j2)
+}
+
+# bats_jobs: what bats is told so that it runs as many files of tests at a time as there are processors; nothing where
+# it cannot. There is another program of the name than GNU's.
+bats_jobs() {
+  if parallel --version 2>/dev/null | grep -q '^GNU parallel'; then
+    echo "--jobs $(nproc) --no-parallelize-within-files"
+  fi
 }
