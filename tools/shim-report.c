@@ -7,6 +7,7 @@
 #include "report/baseline.h"
 #include "report/formats.h"
 #include "report/live.h"
+#include "report/pool.h"
 #include "report/progress.h"
 #include "report/record.h"
 #include "report/suppress.h"
@@ -16,7 +17,6 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <locale.h>
-#include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,8 +333,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--live") == 0)
         return live_main(argv + 2);
     setlocale(LC_CTYPE, "");
-    /* A record's tree is hundreds of small pieces, which would be put together again at each text's one large one. */
-    mallopt(M_MXFAST, 0);
+    pool_serve_jansson();
     struct options options = read_options(argc, argv);
     /* It comes at the end of every run: nobody waits for downloads then. */
     if (options.is_summary)

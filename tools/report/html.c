@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "html.h"
 #include "formats.h"
+#include "pool.h"
 #include "show.h"
 #include "timeline.h"
 #include "waits.h"
@@ -96,7 +97,7 @@ json_t *page_stack(struct page_parts *parts, const json_t *party) {
         json_array_append_new(parts->stacks, list);
         json_object_set_new(parts->indices, key ? key : "", index);
     }
-    free(key);
+    pool_give_text(key);
     return json_incref(index);
 }
 

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "../common/memory.h"
 #include "../common/output.h"
+#include "pool.h"
 #include "record.h"
 
 #include <inttypes.h>
@@ -141,7 +142,7 @@ static void put_integer(struct text *text, json_int_t value) {
 static void put_real(struct text *text, const json_t *value) {
     char *digits = json_dumps(value, JSON_ENCODE_ANY);
     put(text, digits, strlen(digits));
-    free(digits);
+    pool_give_text(digits);
 }
 
 static void put_value(struct text *text, const json_t *value) {

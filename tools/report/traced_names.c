@@ -2,6 +2,7 @@
 #include "traced_names.h"
 
 #include "../common/memory.h"
+#include "pool.h"
 #include "record.h"
 
 #include <inttypes.h>
@@ -43,7 +44,7 @@ static bool add_stack(struct traced_names *names, json_t *stack, uint32_t *index
         json_array_append_new(names->stacks, json_pack("{s:O}", "stack", stack));
         json_object_set_new(names->places, text, json_integer((json_int_t)count));
     }
-    free(text);
+    pool_give_text(text);
     return fits;
 }
 
