@@ -76,7 +76,7 @@ sessions() { find "$WORK" -maxdepth 1 -name 'raceshim-*'; }
 @test "I1: the exit status is 128+N when signal N ended the command" {
   local sig
   for sig in HUP INT QUIT KILL SEGV PIPE TERM USR1; do
-    run "$SHIM_RUN" sh -c "ulimit -c 0; kill -$sig \$\$"
+    run env --default-signal "$SHIM_RUN" sh -c "ulimit -c 0; kill -$sig \$\$"
     [ "$status" -eq $((128 + $(kill -l "$sig"))) ]
   done
 }
