@@ -158,10 +158,13 @@ found() {
       (if .edges then " ring: \([.edges[].pid | name] | join(" > "))" else "" end)' | LC_ALL=C sort
 }
 
+# Each Debian has another version of Python and of Ruby in the names of their programs.
+versionless() { sed -E 's/(python|ruby)3\.[0-9]+/\1/g'; }
+
 finds() {
   local expected='' got
-  if [ $# -gt 0 ]; then expected=$(printf '%s\n' "$@" | LC_ALL=C sort); fi
-  got=$(found)
+  if [ $# -gt 0 ]; then expected=$(printf '%s\n' "$@" | versionless | LC_ALL=C sort); fi
+  got=$(found | versionless | LC_ALL=C sort)
   # Under --watch and repaired, the table has a line each.
   table+=("$mode" "$expected" "$got" "")
   [ "$got" = "$expected" ] && return
@@ -172,7 +175,7 @@ finds() {
 
 told() {
   local line
-  if line=$(grep -m 1 -E -- "$1" <<<"$verdict"); then
+  if line=$(versionless <<<"$verdict" | grep -m 1 -E -- "$(versionless <<<"$1")"); then
     table[-1]=$line
     return
   fi
