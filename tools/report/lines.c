@@ -2,6 +2,7 @@
 #include "lines.h"
 
 #include "../common/memory.h"
+#include "../common/regular.h"
 #include "progress.h"
 
 #include <dirent.h>
@@ -26,18 +27,6 @@ void lines_end(struct lines *lines) {
     free(lines->files);
     free(lines->again);
     free(lines->first_refused);
-}
-
-/* O_NONBLOCK: opening a FIFO must not wait for its other end. */
-static int open_regular(const char *path, struct stat *st) {
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
-        return fd;
-    close(fd);
-    errno = EINVAL;
-    return -1;
 }
 
 static uint32_t add_file(struct lines *lines, const char *path, const struct stat *st) {
@@ -145,7 +134,7 @@ static char *read_directory(struct lines *lines, const char *path, lines_take *t
     for (int i = 0; i < count; i++) {
         char *name = must_print("%s/%s", path, entries[i]->d_name);
         struct stat st;
-        int fd = open_regular(name, &st);
+        int fd = open_regular(AT_FDCWD, name, &st);
         if (fd < 0) {
             refuse_file(lines, name, errno);
         } else {
@@ -179,7 +168,7 @@ static char *read_named(struct lines *lines, const char *path, lines_take *take,
                               (unsigned)st.st_uid);
         return read_directory(lines, path, take, context);
     }
-    int fd = open_regular(path, &st);
+    int fd = open_regular(AT_FDCWD, path, &st);
     if (fd < 0)
         return must_print("cannot read '%s': %s", path,
                           errno == EINVAL ? "neither a directory nor a regular file"
@@ -205,7 +194,7 @@ const char *lines_again(struct lines *lines, struct place place) {
         struct stat st;
         if (lines->open_fd >= 0)
             close(lines->open_fd);
-        lines->open_fd = open_regular(file->path, &st);
+        lines->open_fd = open_regular(AT_FDCWD, file->path, &st);
         lines->open_file = place.file;
         if (lines->open_fd < 0)
             return NULL;

@@ -2,6 +2,7 @@
 #include "traced_file.h"
 
 #include "../common/memory.h"
+#include "../common/regular.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,18 +13,6 @@
 
 #define CHUNK 1024 /* records that are read at once */
 #define ERRNO_MAX 4095
-
-/* O_NONBLOCK: opening a FIFO must not wait for its other end. */
-static int open_regular(int directory, const char *name, struct stat *st) {
-    int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
-        return fd;
-    close(fd);
-    errno = EINVAL;
-    return -1;
-}
 
 static size_t read_at(int fd, void *bytes, size_t size, uint64_t at) {
     size_t got = 0;
