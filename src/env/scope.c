@@ -246,9 +246,9 @@ void scope_write_end(struct scope_write *w) {
 void scope_write_failed(struct scope_write *w) {
     if (!w->write)
         return;
+    /* Its hearer hears of it later than it did, but has started nobody in between. */
     if (w->was.by) {
-        *w->write =
-            w->was; /* who hears of it later than it was made has started nobody in between */
+        *w->write = w->was;
         return;
     }
     w->variable->writes = w->write->next;

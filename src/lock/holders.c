@@ -587,6 +587,11 @@ static bool may_have_taken(pid_t pid, const struct question *question) {
     return is_dead(pid) || look_through(pid, question, FDINFO_FLOCK, &(int){0}) != HOLDER_NO;
 }
 
+static bool is_flock_against(const struct fdinfo_lock *lock, enum range_type wanted) {
+    return lock->lock_class == FDINFO_FLOCK && !lock->waiting &&
+           (lock->type == RANGE_WRITE || wanted == RANGE_WRITE);
+}
+
 /* The flock lock on the file which keeps out one of the wanted type, as the kernel lists it; in another pid namespace
  * it lists none. Where none is listed on this device, the first one on a file of the same inode number, if whoever took
  * it may have meant this file. False: none. */
@@ -601,8 +606,7 @@ static bool find_flock(uint64_t dev, uint64_t ino, enum range_type wanted,
         return false;
     for (ssize_t got; !is_sure && (got = sys_read(fd, chunk, sizeof chunk)) > 0;)
         for (const char *at = chunk; !is_sure && fdinfo_next(&parser, &at, chunk + got, &lock);) {
-            if (lock.lock_class != FDINFO_FLOCK || lock.waiting || lock.inode != ino ||
-                (lock.type != RANGE_WRITE && wanted != RANGE_WRITE))
+            if (lock.inode != ino || !is_flock_against(&lock, wanted))
                 continue;
             is_sure = is_on(&lock, dev);
             if (is_sure || !is_found)
