@@ -48,6 +48,16 @@ traced() {
   "$SHIM_RUN" -q --trace -o "$SESSION" "$@"
 }
 
+# traced_wait: of a program for another one's lock; longer than what --wait-warn says, for the holder goes on for a while
+# when the wait has begun
+traced_wait() {
+  need python3
+  # shellcheck disable=SC2016 # for the shells of the job
+  traced --wait-warn=0.05 sh -c '
+    flock "$1" sh -c "echo; python3 \"\$2\" awaited \"\$1\"; sleep 0.1" sh "$1" "$2" | { read -r line; flock "$1" true; }
+    ' sh "$WORK/l" "$BATS_TEST_DIRNAME/programs/locks_in_turn.py"
+}
+
 # ---- Keeping
 
 @test "R4: a session of a name of its own stays for its trace, and is named; without locks it goes" {
@@ -88,7 +98,7 @@ traced() {
 }
 
 @test "I3: a wait that was traced and recorded is counted once" {
-  traced --wait-warn=0.05 sh -c 'flock "$1" sh -c "echo; sleep 0.3" | { read -r line; flock "$1" true; }' sh "$WORK/l"
+  traced_wait
   [ "$(events long-wait | wc -l)" -ge 1 ]
   run "$SHIM_REPORT" "$SESSION"
   [[ $output == *"by file"*"in 1 wait  l"* ]]
@@ -343,7 +353,7 @@ END
 
 @test "I3: the page marks a finding on the traced lock that it tells of" {
   need chromium
-  traced --wait-warn=0.05 sh -c 'flock "$1" sh -c "echo; sleep 0.3" | { read -r line; flock "$1" true; }' sh "$WORK/l"
+  traced_wait
   "$SHIM_REPORT" --format=html -o report.html "$SESSION"
   in_browser report.html '
     const lane = lanes.find(lane => lane.spans.some(entry => entry.isMark && entry.span.t === "wait"));
@@ -449,7 +459,7 @@ END
 }
 
 @test "I3: a wait that was traced and recorded has one arrow, and slices that do not cut each other" {
-  traced --wait-warn=0.05 sh -c 'flock "$1" sh -c "echo; sleep 0.3" | { read -r line; flock "$1" true; }' sh "$WORK/l"
+  traced_wait
   "$SHIM_REPORT" --format=trace -o trace.json "$SESSION"
   well_formed trace.json
   [ "$(jq -c '[.traceEvents[] | select(.ph == "s" or .ph == "f") | .ph]' trace.json)" = '["s","f"]' ]
