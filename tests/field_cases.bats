@@ -332,6 +332,18 @@ abba() {
   told '^error: deadlock: '
 }
 
+# holders_hang SCRIPT: in a ring of flock(1), the one called `two` last
+holders_hang() {
+  local way
+  hangs a b -- sh -c "$1"
+  bare_is "hangs"
+  for way in repair watch; do
+    hung_job $way a b -- --wait-warn=0 sh -c "$1"
+    finds "deadlock error waited x1 a write 0+0 two[flock] -> one[flock] ring: two > one"
+    told 'each waits for a lock whose holder waits for the next one to end'
+  done
+}
+
 # Who holds a lock there waits for a command, and that one for the other's lock.
 @test "L5: commands under flock(1) that want each other's locks in turn hang, and the ring is told" {
   need flock python3
@@ -341,13 +353,7 @@ abba() {
     flock a sh -c "echo >toTwo; read x <toOne; exec \"\$AS\" one flock b true" &
     flock b sh -c "read x <toTwo; echo >toOne; python3 \"\$TURNS\" awaited b; exec \"\$AS\" two flock a true" &
     wait'
-  hangs a b -- sh -c "$nests"
-  bare_is "hangs"
-  for way in repair watch; do
-    hung_job $way a b -- --wait-warn=0 sh -c "$nests"
-    finds "deadlock error waited x1 a write 0+0 two[flock] -> one[flock] ring: two > one"
-    told 'each waits for a lock whose holder waits for the next one to end'
-  done
+  holders_hang "$nests"
 }
 
 @test "L5: shells that lock with flock(1) on their own descriptors hang, and the ring is told" {
@@ -358,13 +364,7 @@ abba() {
     sh -c "exec 8>a 9>b; flock 8; echo >toTwo; read x <toOne; \"\$AS\" one flock 9; exit 0" &
     sh -c "exec 8>b 9>a; flock 8; read x <toTwo; echo >toOne; python3 \"\$TURNS\" awaited b; \"\$AS\" two flock 9; exit 0" &
     wait'
-  hangs a b -- sh -c "$shells"
-  bare_is "hangs"
-  for way in repair watch; do
-    hung_job $way a b -- --wait-warn=0 sh -c "$shells"
-    finds "deadlock error waited x1 a write 0+0 two[flock] -> one[flock] ring: two > one"
-    told 'each waits for a lock whose holder waits for the next one to end'
-  done
+  holders_hang "$shells"
 }
 
 ring_of_three() {
