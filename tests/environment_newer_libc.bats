@@ -15,7 +15,11 @@ setup_file() {
   mkdir -p "$root"/{lists,archives}/partial "$NEWER"
   mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
     sed -n 's/^URIs: *\([^ ]*\).*/\1/p; s/^deb \(\[[^]]*\] \)\{0,1\}\(http[^ ]*\).*/\2/p' | head -n 1)
-  echo "deb [signed-by=$keyring] ${mirror:-http://deb.debian.org/debian} trixie main" >"$root/sources"
+  [ -n "$mirror" ] || {
+    WHY_NOT="apt's sources name no archive of Debian"
+    return
+  }
+  echo "deb [signed-by=$keyring] $mirror trixie main" >"$root/sources"
   cat >"$root/apt.conf" <<EOF
 Dir::Etc::sourcelist "$root/sources";
 Dir::Etc::sourceparts "-";
