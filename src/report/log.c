@@ -37,6 +37,7 @@ struct known {
 struct slot {
     uint64_t at;
     uint32_t size; /* with the newline; 0: no such line */
+    uint16_t gap;  /* bytes before it: see append_line */
     bool taken;
 };
 
@@ -267,6 +268,26 @@ static bool write_line(int fd, char *line, size_t length, uint64_t at) {
     return false;
 }
 
+/* SIGKILL ends a write between two pages, with the first of them written. So a line lies in one
+ * page, whatever the machine's size of pages is: one that would not begins the next, behind a line
+ * of blanks. Of one that is longer than a page what was written may be left, without a newline.
+ *
+ * Takes the writer's line, and returns where it begins, or -1. */
+static int64_t append_line(struct log *log, int fd, size_t length) {
+    char *line = log->writer.line;
+    size_t used = log->end % RECORD_PAGE;
+    size_t gap = used > 0 && used + length > RECORD_PAGE ? RECORD_PAGE - used : 0;
+    if (gap > 0) {
+        memmove(line + gap, line, length);
+        memset(line, ' ', gap);
+        line[gap - 1] = '\n';
+    }
+    if (!write_line(fd, line, gap + length, log->end))
+        return -1;
+    log->end += gap + length;
+    return (int64_t)(log->end - length);
+}
+
 /* ---- Findings that are known ---- */
 
 /* The finding's slot, or the free one where it belongs. */
@@ -290,11 +311,11 @@ static void write_new(struct log *log, int fd, const struct event *event, struct
                       uint64_t fingerprint) {
     size_t count_at;
     size_t length = record_write(&log->writer, event, &count_at);
-    if (!write_line(fd, log->writer.line, length, log->end))
+    int64_t at = append_line(log, fd, length);
+    if (at < 0)
         return;
     if (known)
-        *known = (struct known){fingerprint, 1, log->end + count_at};
-    log->end += length;
+        *known = (struct known){fingerprint, 1, (uint64_t)at + count_at};
     log->records++;
 }
 
@@ -396,10 +417,11 @@ static void write_provisional(struct log *log, int fd, const struct event *event
     } else {
         size_t size = (length + SLOT_UNIT - 1) / SLOT_UNIT * SLOT_UNIT;
         pad_line(log->writer.line, length, size);
-        if (!write_line(fd, log->writer.line, size, log->end))
+        uint64_t end = log->end;
+        int64_t at = append_line(log, fd, size);
+        if (at < 0)
             return;
-        *slot = (struct slot){.at = log->end, .size = (uint32_t)size};
-        log->end += size;
+        *slot = (struct slot){(uint64_t)at, (uint32_t)size, (uint16_t)((uint64_t)at - end), false};
     }
     slot->taken = true;
     *place = (struct log_place){sys_getpid(), log->generation, (uint32_t)(slot - log->slots)};
@@ -411,7 +433,7 @@ static uint64_t end_without_blanks(const struct log *log) {
     for (uint32_t i = 0; i < LOG_PROVISIONAL_MAX;) {
         const struct slot *slot = &log->slots[i++];
         if (slot->size > 0 && !slot->taken && slot->at + slot->size == end) {
-            end = slot->at;
+            end = slot->at - slot->gap;
             i = 0;
         }
     }

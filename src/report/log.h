@@ -2,8 +2,9 @@
  *
  * Records go to DIR/PID.N.jsonl, one JSON object a line; N is the first number that is free. A file
  * has one writer: an exec, a forked child and a vfork child begin files of their own. What was
- * written survives SIGKILL at the next instruction. Equal findings of a process are one record,
- * whose count is overwritten in place. The fields are in doc/log-format.md.
+ * written survives SIGKILL at the next instruction, and SIGKILL in the midst of it leaves nothing
+ * of a record that fits into a page. Equal findings of a process are one record, whose count is
+ * overwritten in place. The fields are in doc/log-format.md.
  *
  * Nothing is opened before the first finding. A record that cannot be written (no directory, full
  * disk, file size limit, no descriptor) is lost, and nothing else: no signal, no partial line, no

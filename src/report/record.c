@@ -334,7 +334,7 @@ size_t record_write(struct record_writer *writer, const struct event *event, siz
     struct json json;
     struct timespec now = {0};
     clock_gettime(CLOCK_REALTIME, &now);
-    json_begin(&json, writer->line, sizeof writer->line);
+    json_begin(&json, writer->line, RECORD_LINE_MAX);
     json_unsigned(&json, "v", LOG_VERSION);
     *count_at = json_padded(&json, "count", 1, LOG_COUNT_WIDTH);
     json_string(&json, "kind", event_kind_name(event->kind));

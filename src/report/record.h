@@ -10,13 +10,15 @@
 
 #define RECORD_LINE_MAX ((size_t)64 << 10)
 #define RECORD_PATH_MAX 4096
+/* The least size of a page on any machine. */
+#define RECORD_PAGE ((size_t)4096)
 
 /* What a record is made in. All zero before its first use; after that the program's path is kept.
  */
 struct record_writer {
     char exe[RECORD_PATH_MAX]; /* of this process */
     char path[RECORD_PATH_MAX];
-    char line[RECORD_LINE_MAX];
+    char line[RECORD_LINE_MAX + RECORD_PAGE]; /* and blanks before it */
 };
 
 /* Writes the event into writer->line and returns the length, '\n' included. *count_at is where its

@@ -88,10 +88,10 @@ static void read_file(const char *name) {
     close(fd);
 }
 
-/* What is left of a record that was taken back. */
+/* Before a record that begins a page, and what is left of one that was taken back. */
 static size_t blank_lines(const char *at) {
     size_t length = strspn(at, " ");
-    return length > 0 && at[length] == '\n' ? length + 1 + blank_lines(at + length + 1) : 0;
+    return at[length] == '\n' ? length + 1 + blank_lines(at + length + 1) : 0;
 }
 
 /* Reads everything; each line must be a whole record, or blank. Returns how many there are. */
@@ -384,6 +384,53 @@ LOG_TEST(6, "R3: what was recorded survives SIGKILL at the next instruction, wit
     CHECK(WIFSIGNALED(status));
     CHECK_EQ(read_session(), 1);
     CHECK_EQ(count_of(0), 77);
+    return 0;
+}
+
+/* Records of 400 to 5,400 bytes, until it is killed. */
+__attribute__((noreturn)) static void log_without_end(void) {
+    static char detail[5001];
+    begin_log();
+    for (unsigned i = 0;; i++) {
+        unsigned length = i * 997 % 5000;
+        memset(detail, 'x', length);
+        snprintf(detail + length, sizeof detail - length, "%u", i);
+        log_plain(detail);
+    }
+}
+
+/* Longer than a page: what is left of it has no newline. */
+static void expect_whole_records_until(const char *end) {
+    for (const char *at = lines, *next; *(at += blank_lines(at)); at = next) {
+        next = strchr(at, '\n');
+        next = next ? next + 1 : end;
+        size_t begins = (size_t)(at - lines) % RECORD_PAGE;
+        CHECK(begins == 0 || begins + (size_t)(next - at) <= RECORD_PAGE);
+        if (next[-1] == '\n')
+            CHECK(json_is_line(at, (size_t)(next - at)));
+        else
+            CHECK_EQ((size_t)(next - at) % RECORD_PAGE, 0);
+    }
+}
+
+LOG_TEST(31, "R3: SIGKILL in the midst of a record that fits into a page leaves nothing of it") {
+    for (int i = 0; i < 300; i++) {
+        char name[32];
+        pid_t child = fork();
+        if (child == 0)
+            log_without_end();
+        snprintf(name, sizeof name, "%d.0.jsonl", (int)child);
+        struct timespec time = {.tv_nsec = i * 7919 % 3000000};
+        nanosleep(&time, NULL);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        lines_length = 0;
+        if (access(session_path(name), F_OK) == 0) {
+            read_file(name);
+            expect_whole_records_until(lines + lines_length);
+            unlink(session_path(name));
+        }
+    }
     return 0;
 }
 
