@@ -30,24 +30,26 @@ static void check_printed(const json_t *record) {
 }
 
 /* Twice: the second time its stacks are known. */
-static void check_tree(const char *line, size_t length) {
-    struct tree_stacks stacks = {0};
+static void check_tree(struct tree_stacks *stacks, const char *line, size_t length) {
     for (int i = 0; i < 2; i++) {
-        json_t *tree = tree_read(&stacks, line, length);
+        json_t *tree = tree_read(stacks, line, length);
         json_t *wanted = tree ? json_loadb(line, length, JSON_ALLOW_NUL, NULL) : NULL;
         if (tree && !json_equal(tree, wanted))
             abort();
         json_decref(tree);
         json_decref(wanted);
     }
-    tree_stacks_end(&stacks);
 }
 
 static void check_line(const char *line, size_t length) {
+    struct tree_stacks stacks = {0};
     struct skimmed skimmed;
     json_t *record;
-    bool is_skimmed = skim_record(&skimmed, line, length) == SKIM_GOOD;
-    check_tree(line, length);
+    bool is_skimmed = skim_record(&stacks, &skimmed, line, length) == SKIM_GOOD;
+    if (is_skimmed != (skim_record(&stacks, &skimmed, line, length) == SKIM_GOOD))
+        abort();
+    check_tree(&stacks, line, length);
+    tree_stacks_end(&stacks);
     bool is_read = record_read(line, length, &record) == RECORD_GOOD;
     if (is_skimmed && !is_read)
         abort();

@@ -1,5 +1,7 @@
 #include "output.h"
 
+#include "eight.h"
+
 #include <langinfo.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,9 +69,24 @@ static bool is_unseen(unsigned character) {
            (character & 0xfffe) == 0xfffe;                   /* no characters, which XML forbids */
 }
 
+/* Of these eight, is there one that is not shown as it is wherever it stands? */
+static bool has_special(uint64_t bytes) {
+    uint64_t backslash = bytes ^ EACH_BYTE('\\');
+    uint64_t hash = bytes ^ EACH_BYTE('#');
+    uint64_t delete = bytes ^ EACH_BYTE(0x7f);
+    return ((HAS_ZERO(backslash) | HAS_ZERO(hash) | HAS_ZERO(delete) | HAS_LESS(bytes, 0x20) |
+             bytes) &
+            EACH_BYTE(0x80)) != 0;
+}
+
 /* The bytes at the start that are shown as they are, wherever they stand. */
 static size_t plain_length(const char *bytes, size_t length) {
     size_t plain = 0;
+    for (uint64_t eight; length - plain >= 8; plain += 8) {
+        memcpy(&eight, bytes + plain, 8);
+        if (has_special(eight))
+            break;
+    }
     while (plain < length && bytes[plain] >= 0x20 && bytes[plain] < 0x7f && bytes[plain] != '\\' &&
            bytes[plain] != '#')
         plain++;
@@ -133,6 +150,20 @@ void output_again(const struct output *output, const char *text) {
         else
             fwrite(text, 1, size = 1, output->file);
     }
+}
+
+size_t output_digits(char digits[static OUTPUT_DIGITS], uint64_t number) {
+    size_t at = OUTPUT_DIGITS;
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    return at;
+}
+
+void output_number(const struct output *output, uint64_t number) {
+    char digits[OUTPUT_DIGITS];
+    size_t at = output_digits(digits, number);
+    fwrite(digits + at, 1, sizeof digits - at, output->file);
 }
 
 void output_paint(const struct output *output, enum paint paint) {

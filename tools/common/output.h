@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct output {
@@ -39,6 +40,14 @@ void output_text(const struct output *output, const char *bytes, size_t length, 
 
 /* Prints what output_text has made before, for an output that may carry other characters. */
 void output_again(const struct output *output, const char *text);
+
+/* In decimal. */
+void output_number(const struct output *output, uint64_t number);
+
+/* The digits of a number are the last ones of `digits`; returns where they begin. For what is printed so often
+ * that printf's time would be seen. */
+#define OUTPUT_DIGITS ((size_t)20)
+size_t output_digits(char digits[static OUTPUT_DIGITS], uint64_t number);
 
 enum paint { PAINT_BAD, PAINT_WARN, PAINT_NOTE, PAINT_STRONG, PAINT_FAINT };
 void output_paint(const struct output *output, enum paint paint);

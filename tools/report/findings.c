@@ -153,7 +153,7 @@ static void take_line(void *context, const char *bytes, struct place place) {
     struct findings *findings = context;
     struct skimmed fields;
     json_t *record;
-    if (skim_record(&fields, bytes, place.length) == SKIM_GOOD) {
+    if (skim_record(&findings->stacks, &fields, bytes, place.length) == SKIM_GOOD) {
         add_fields(findings, &fields, place);
         add_wait(findings, &fields, bytes, place.length);
         return;

@@ -188,22 +188,41 @@ char *lines_read(struct lines *lines, const char *path, lines_take *take, void *
     return wrong;
 }
 
-const char *lines_again(struct lines *lines, struct place place) {
-    if (lines->open_fd < 0 || lines->open_file != place.file) {
-        const struct line_file *file = &lines->files[place.file];
-        struct stat st;
-        if (lines->open_fd >= 0)
-            close(lines->open_fd);
-        lines->open_fd = open_regular(AT_FDCWD, file->path, &st);
-        lines->open_file = place.file;
-        if (lines->open_fd < 0)
-            return NULL;
-        if (st.st_dev != file->dev || st.st_ino != file->ino) {
-            close(lines->open_fd);
-            lines->open_fd = -1;
-            return NULL;
-        }
+/* The file of that number, if it is still the one that was read. */
+static bool open_again(struct lines *lines, size_t number) {
+    const struct line_file *file = &lines->files[number];
+    struct stat st;
+    if (lines->open_fd >= 0 && lines->open_file == number)
+        return true;
+    if (lines->open_fd >= 0)
+        close(lines->open_fd);
+    lines->open_fd = open_regular(AT_FDCWD, file->path, &st);
+    lines->open_file = number;
+    lines->again_used = 0;
+    lines->again_next = 0;
+    if (lines->open_fd >= 0 && (st.st_dev != file->dev || st.st_ino != file->ino)) {
+        close(lines->open_fd);
+        lines->open_fd = -1;
     }
-    ssize_t got = pread(lines->open_fd, lines->again, place.length, (off_t)place.offset);
-    return got == (ssize_t)place.length ? lines->again : NULL;
+    return lines->open_fd >= 0;
+}
+
+#define AHEAD ((size_t)64 << 10)
+
+/* Lines that are asked for one after the other are read many at a time. */
+const char *lines_again(struct lines *lines, struct place place) {
+    if (!open_again(lines, place.file))
+        return NULL;
+    if (place.offset < lines->again_at ||
+        place.offset + place.length > lines->again_at + lines->again_used) {
+        size_t size = place.length;
+        if (place.offset - lines->again_next < AHEAD && size < AHEAD)
+            size = AHEAD;
+        ssize_t got = pread(lines->open_fd, lines->again, size, (off_t)place.offset);
+        lines->again_at = place.offset;
+        lines->again_used = got > 0 ? (size_t)got : 0;
+    }
+    lines->again_next = place.offset + place.length + 1;
+    size_t begin = (size_t)(place.offset - lines->again_at);
+    return begin + place.length <= lines->again_used ? lines->again + begin : NULL;
 }

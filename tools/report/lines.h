@@ -32,7 +32,10 @@ struct lines {
     size_t open_file;
     uint64_t size; /* of the files of the session that is read */
     uint64_t done; /* of it */
-    char *again;   /* the line last read again */
+    char *again;   /* what was last read again: the bytes of files[open_file] from again_at on */
+    uint64_t again_at;
+    size_t again_used;
+    uint64_t again_next; /* where the line behind the last one begins */
     size_t overlong;
     size_t refused; /* directory entries that are no regular files, or cannot be read */
     char *first_refused;

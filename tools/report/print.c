@@ -6,7 +6,6 @@
 #include "pool.h"
 #include "record.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,9 +133,11 @@ static void put_array(struct text *text, const json_t *array) {
 }
 
 static void put_integer(struct text *text, json_int_t value) {
-    const size_t digits_max = 24;
-    text->length +=
-        (size_t)snprintf(make_room(text, digits_max), digits_max, "%" JSON_INTEGER_FORMAT, value);
+    char digits[OUTPUT_DIGITS];
+    size_t at = output_digits(digits, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    if (value < 0)
+        put_char(text, '-');
+    put(text, digits + at, sizeof digits - at);
 }
 
 static void put_real(struct text *text, const json_t *value) {

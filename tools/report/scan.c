@@ -1,27 +1,29 @@
 #define _GNU_SOURCE
 #include "scan.h"
 
+#include "../common/eight.h"
 #include "../common/output.h"
 
+#include <endian.h>
 #include <string.h>
 
-#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* Is there a quote, a backslash, a control character or a byte beyond ASCII among the eight? */
-static bool has_special(uint64_t bytes) {
+/* The quotes, backslashes, control characters and bytes beyond ASCII among the eight. */
+static uint64_t special_ones(uint64_t bytes) {
     uint64_t quote = bytes ^ EACH_BYTE('"');
     uint64_t backslash = bytes ^ EACH_BYTE('\\');
-    uint64_t zero = ((quote - EACH_BYTE(1)) & ~quote) | ((backslash - EACH_BYTE(1)) & ~backslash);
-    uint64_t control = (bytes - EACH_BYTE(0x20)) & ~bytes;
-    return ((zero | control | bytes) & EACH_BYTE(0x80)) != 0;
+    return (HAS_ZERO(quote) | HAS_ZERO(backslash) | HAS_LESS(bytes, 0x20) | bytes) &
+           EACH_BYTE(0x80);
 }
 
 static void skip_plain(struct scan *scan) {
     uint64_t bytes;
     while (scan->end - scan->at >= 8) {
         memcpy(&bytes, scan->at, 8);
-        if (has_special(bytes))
-            break;
+        uint64_t special = special_ones(le64toh(bytes)); /* the first byte lowest */
+        if (special) {
+            scan->at += __builtin_ctzll(special) / 8;
+            return;
+        }
         scan->at += 8;
     }
     for (; scan->at < scan->end; scan->at++) {

@@ -40,8 +40,11 @@ void show_process(const struct output *output, const json_t *party, const json_t
         show_string(output, program, NAME_LIMIT);
     else
         fputs(has_pid ? "process" : "an unknown process", output->file);
-    if (has_pid)
-        fprintf(output->file, "[%" PRIu64 "]", pid);
+    if (!has_pid)
+        return;
+    fputc('[', output->file);
+    output_number(output, pid);
+    fputc(']', output->file);
 }
 
 static void show_identity(const struct output *output, const json_t *file) {
@@ -74,11 +77,13 @@ void show_range(const struct output *output, const json_t *range) {
     uint64_t start = 0;
     uint64_t length = 0;
     record_number(range, "start", &start);
-    fprintf(output->file, "%" PRIu64, start);
-    if (!record_number(range, "len", &length) || length == 0)
+    output_number(output, start);
+    if (!record_number(range, "len", &length) || length == 0) {
         fputs(" to the end of the file", output->file);
-    else if (length > 1)
-        fprintf(output->file, " to %" PRIu64, start + length - 1);
+    } else if (length > 1) {
+        fputs(" to ", output->file);
+        output_number(output, start + length - 1);
+    }
     struct string type = record_string(range, "type");
     if (type.length > 0) {
         fputs(", ", output->file);
@@ -88,15 +93,19 @@ void show_range(const struct output *output, const json_t *range) {
 
 void show_party_rest(const struct output *output, const json_t *party) {
     uint64_t number;
-    if (record_number(party, "tid", &number))
-        fprintf(output->file, ", thread %" PRIu64, number);
+    if (record_number(party, "tid", &number)) {
+        fputs(", thread ", output->file);
+        output_number(output, number);
+    }
     if (record_string(party, "thread").length > 0) {
         fputs(" \"", output->file);
         show_string(output, record_string(party, "thread"), NAME_LIMIT);
         fputc('"', output->file);
     }
-    if (record_number(party, "fd", &number))
-        fprintf(output->file, ", descriptor %" PRIu64, number);
+    if (record_number(party, "fd", &number)) {
+        fputs(", descriptor ", output->file);
+        output_number(output, number);
+    }
     const json_t *file = json_object_get(party, "file");
     if (record_string(file, "path").length > 0) {
         fputs(", for ", output->file);

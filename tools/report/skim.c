@@ -8,6 +8,7 @@
 struct cursor {
     struct scan scan;
     struct skimmed *skimmed;
+    struct tree_stacks *stacks;
 };
 
 static bool skip_value(struct cursor *c, unsigned depth);
@@ -56,6 +57,23 @@ static bool take_field(struct cursor *c, struct string key) {
     return false; /* of another type */
 }
 
+static bool skip_stack(struct cursor *c, unsigned depth) {
+    const char *begin = c->scan.at;
+    struct skimmed *skimmed = c->skimmed;
+    struct string stack = tree_known_stack(c->stacks, begin, (size_t)(c->scan.end - begin));
+    if (stack.bytes) {
+        c->scan.at += stack.length;
+    } else {
+        if (!skip_value(c, depth))
+            return false;
+        stack = (struct string){begin, (size_t)(c->scan.at - begin)};
+        tree_knows_stack(c->stacks, stack.bytes, stack.length);
+    }
+    if (skimmed->stack_count < SKIM_STACKS_MAX)
+        skimmed->stacks[skimmed->stack_count++] = stack;
+    return true;
+}
+
 static bool skip_pair(struct cursor *c, unsigned depth) {
     struct string key;
     scan_blanks(&c->scan);
@@ -69,14 +87,9 @@ static bool skip_pair(struct cursor *c, unsigned depth) {
         return false;
     if (depth == 0)
         return take_field(c, key);
-    const char *begin = c->scan.at;
-    if (!skip_value(c, depth + 1))
-        return false;
-    struct skimmed *skimmed = c->skimmed;
-    if (*begin == '[' && is_key(key, "stack") && skimmed->stack_count < SKIM_STACKS_MAX)
-        skimmed->stacks[skimmed->stack_count++] =
-            (struct string){begin, (size_t)(c->scan.at - begin)};
-    return true;
+    if (*c->scan.at == '[' && is_key(key, "stack"))
+        return skip_stack(c, depth + 1);
+    return skip_value(c, depth + 1);
 }
 
 static bool skip_object(struct cursor *c, unsigned depth) {
@@ -117,8 +130,9 @@ static bool skip_value(struct cursor *c, unsigned depth) {
     }
 }
 
-enum skim skim_record(struct skimmed *skimmed, const char *bytes, size_t length) {
-    struct cursor c = {{bytes, bytes + length}, skimmed};
+enum skim skim_record(struct tree_stacks *stacks, struct skimmed *skimmed, const char *bytes,
+                      size_t length) {
+    struct cursor c = {{bytes, bytes + length}, skimmed, stacks};
     *skimmed = (struct skimmed){0};
     scan_blanks(&c.scan);
     if (!skip_object(&c, 0))

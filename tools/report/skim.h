@@ -8,6 +8,7 @@
 #define RACESHIM_TOOLS_SKIM_H
 
 #include "record.h"
+#include "tree.h"
 
 #define SKIM_STACKS_MAX 8
 
@@ -26,7 +27,9 @@ struct skimmed {
 
 enum skim { SKIM_GOOD, SKIM_UNSURE };
 
-enum skim skim_record(struct skimmed *skimmed, const char *bytes, size_t length);
+/* stacks: those that need not be read again (see tree.h), and to which others are added. */
+enum skim skim_record(struct tree_stacks *stacks, struct skimmed *skimmed, const char *bytes,
+                      size_t length);
 
 /* Copies the line without the stacks; target has room for length. Returns the new length. */
 size_t skim_without_stacks(const struct skimmed *skimmed, char *target, const char *bytes,

@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* All labels are as wide as the longest one and a blank. */
 static void write_label(const struct output *output, const char *label) {
+    char cell[] = "           ";
+    memcpy(cell + 2, label, strnlen(label, sizeof cell - 3));
     output_paint(output, PAINT_FAINT);
-    fprintf(output->file, "  %-9s", label);
+    fwrite(cell, 1, sizeof cell - 1, output->file);
     output_plain(output);
 }
 
@@ -26,30 +29,32 @@ static void write_heading(const struct output *output, const json_t *record,
     output_plain(output);
     fputs(": ", output->file);
     show_process(output, record, record);
-    if (finding->kind)
-        fprintf(output->file, " %s", show_phrase_of(record, finding->kind));
+    if (finding->kind) {
+        fputc(' ', output->file);
+        fputs(show_phrase_of(record, finding->kind), output->file);
+    }
     if (finding->count > 1)
         fprintf(output->file, " (x%" PRIu64 ")", finding->count);
     fputc('\n', output->file);
 }
 
+#define FOLD_WIDTH ((size_t)74)
+
 /* A meaning of a sentence or two, folded at the 76th column. */
 static void write_folded(const struct output *output, const char *text) {
-    size_t column = 0;
-    for (const char *word = text; *word; word += strspn(word, " ")) {
-        size_t length = strcspn(word, " ");
-        if (column == 0 || column + 1 + length > 76) {
-            fputs(column == 0 ? "  " : "\n  ", output->file);
-            column = 2;
-        } else {
-            fputc(' ', output->file);
-            column++;
-        }
-        fwrite(word, 1, length, output->file);
-        column += length;
-        word += length;
+    size_t left = strlen(text);
+    while (left > 0) {
+        size_t length = left;
+        const char *blank = left > FOLD_WIDTH ? memrchr(text, ' ', FOLD_WIDTH + 1) : NULL;
+        if (blank)
+            length = (size_t)(blank - text);
+        fputs("  ", output->file);
+        fwrite(text, 1, length, output->file);
+        fputc('\n', output->file);
+        length += blank != NULL;
+        text += length;
+        left -= length;
     }
-    fputc('\n', output->file);
 }
 
 static void write_string_field(const struct output *output, const json_t *record, const char *label,

@@ -88,24 +88,44 @@ static void keep_stack(struct tree_stack *item, const char *text, size_t length,
     memcpy(item->text, text, length);
 }
 
-/* A text that was an array once is one wherever it stands: what is known need not be read. Up to the first
- * bracket that closes: a stack of the library's has no other, and of a text with one there nothing
- * is known. */
+/* Up to the first bracket that closes: a stack of the library's has no other. */
+static size_t stack_length(const char *bytes, size_t length) {
+    const char *close = memchr(bytes, ']', length);
+    size_t wanted = close ? (size_t)(close + 1 - bytes) : 0;
+    return wanted <= TREE_STACK_MAX ? wanted : 0;
+}
+
+/* A text that was an array once is one wherever it stands: what is known need not be read. Of a text with a bracket
+ * within it nothing is known. */
 static json_t *read_stack(struct reader *reader, unsigned depth) {
     const char *begin = reader->scan.at;
-    const char *close = memchr(begin, ']', (size_t)(reader->scan.end - begin));
-    size_t length = close ? (size_t)(close + 1 - begin) : 0;
-    if (!reader->stacks || length == 0 || length > TREE_STACK_MAX)
+    size_t length = reader->stacks ? stack_length(begin, (size_t)(reader->scan.end - begin)) : 0;
+    if (length == 0)
         return read_array(reader, depth);
     struct tree_stack *item = find_item(reader->stacks, begin, length);
-    if (item->text && is_of(item, begin, length)) {
-        reader->scan.at = close + 1;
+    if (item->stack && is_of(item, begin, length)) {
+        reader->scan.at = begin + length;
         return json_incref(item->stack);
     }
     json_t *stack = read_array(reader, depth);
-    if (stack && reader->scan.at == close + 1)
+    if (stack && reader->scan.at == begin + length)
         keep_stack(item, begin, length, stack);
     return stack;
+}
+
+struct string tree_known_stack(struct tree_stacks *stacks, const char *bytes, size_t length) {
+    length = stack_length(bytes, length);
+    const struct tree_stack *item = length ? find_item(stacks, bytes, length) : NULL;
+    bool is_known = item && item->text && is_of(item, bytes, length);
+    return is_known ? (struct string){bytes, length} : (struct string){NULL, 0};
+}
+
+void tree_knows_stack(struct tree_stacks *stacks, const char *bytes, size_t length) {
+    if (length != stack_length(bytes, length))
+        return;
+    struct tree_stack *item = find_item(stacks, bytes, length);
+    if (!item->text || !is_of(item, bytes, length))
+        keep_stack(item, bytes, length, NULL);
 }
 
 static bool read_key(struct reader *reader, char key[static KEY_MAX]) {
