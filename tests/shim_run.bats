@@ -211,6 +211,41 @@ sessions() { find "$WORK" -maxdepth 1 -name 'raceshim-*'; }
   one_group_signal_each "$SHIM_RUN"
 }
 
+@test "I1: signals sent to the group one upon the other reach the command once each" {
+  local sig round
+  start_log "$SHIM_RUN"
+  for round in {1..50}; do
+    for sig in USR1 HUP RTMIN INT USR2 QUIT RTMAX ALRM; do
+      kill "-$sig" -- "-$job"
+    done
+    for sig in USR1 HUP RTMIN INT USR2 QUIT RTMAX ALRM; do
+      until_true count_is log "got=$(kill -l "$sig")" "$round"
+    done
+    until_true has_taken_all "$job"
+  done
+  kill -TERM -- "-$job"
+  wait "$job"
+  for sig in USR1 HUP RTMIN INT USR2 QUIT RTMAX ALRM; do
+    count_is log "got=$(kill -l "$sig")" "$round"
+  done
+  count_is log "got=$(kill -l TERM)" 1
+}
+
+@test "I1: signals reach the command though shim-run's other process was stopped or killed" {
+  local way
+  for way in STOP KILL; do
+    start_log "$SHIM_RUN"
+    until_true pgrep -P "$job" shim-witness >witness
+    kill "-$way" "$(cat witness)"
+    kill -USR1 "$job"
+    until_true has_line log "got=$(kill -l USR1)"
+    until_true has_taken_all "$job"
+    kill -TERM "$job"
+    wait "$job"
+    count_is log "got=$(kill -l USR1)" 1
+  done
+}
+
 @test "I1: after a signal to the group the next one to shim-run alone still reaches the command" {
   local round
   start_log "$SHIM_RUN"

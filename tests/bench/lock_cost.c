@@ -249,13 +249,14 @@ static void close_all(int n) {
     printf("%.1f\n", (double)best);
 }
 
+/* Counted page by page: the number in /proc/self/status may be wrong by some hundred KiB. */
 static void resident(int n) {
     (void)n;
     char line[256];
-    FILE *status = fopen("/proc/self/status", "re");
-    while (status != NULL && fgets(line, sizeof line, status) != NULL)
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            printf("%ld\n", strtol(line + 6, NULL, 10));
+    FILE *memory = fopen("/proc/self/smaps_rollup", "re");
+    while (memory != NULL && fgets(line, sizeof line, memory) != NULL)
+        if (strncmp(line, "Rss:", 4) == 0)
+            printf("%ld\n", strtol(line + 4, NULL, 10));
 }
 
 static void among_descriptions(int n) {

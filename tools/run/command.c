@@ -3,9 +3,11 @@
 
 #include "fail.h"
 #include "waits.h"
+#include "witness.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,8 +36,7 @@ static void take_signals(struct inherited *inherited) {
     sigaction(SIGCHLD, &standard, &inherited->child);
 }
 
-/* Ends the calling process when its parent ends, whatever ends that. */
-static void die_with(pid_t parent) {
+void die_with(pid_t parent) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         raise(SIGKILL);
@@ -51,65 +53,11 @@ static _Noreturn void become(char **command, char **environment,
     _exit(error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_INVOKE);
 }
 
-/* The witness: a process of our group that does nothing and blocks every signal. Nobody has a
- * reason to signal it alone; so what is pending there was sent to the whole group, and the command
- * has got it too. It must be younger than this process: the kernel signals the youngest of a group
- * first, so that the witness knows before we do. It holds no descriptor. */
-static pid_t witness_start(void) {
-    pid_t parent = getpid();
-    pid_t pid = fork();
-    if (pid != 0)
-        return pid;
-    die_with(parent);
-    closefrom(0);
-    prctl(PR_SET_NAME, "shim-witness");
-    for (;;)
-        pause();
-}
-
-static void witness_end(pid_t witness) {
-    if (witness <= 0)
-        return;
-    kill(witness, SIGKILL);
-    while (waitpid(witness, NULL, 0) < 0 && errno == EINTR)
-        ;
-}
-
-static uint64_t pending_for(pid_t pid) {
-    char path[40];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    FILE *file = fopen(path, "re");
-    unsigned long long pending = 0;
-    char line[256];
-    while (file && fgets(line, sizeof line, file)) {
-        if (sscanf(line, "ShdPnd: %llx", &pending) == 1)
-            break;
-    }
-    if (file)
-        fclose(file);
-    return pending;
-}
-
 struct run {
     pid_t command;
-    pid_t witness;
-    uint64_t group_sent; /* a bit for each signal seen at the witness and not yet met here */
+    struct witness witness;
+    int signals; /* readable while one is pending */
 };
-
-/* Was this signal sent to our whole process group? Asked once for each signal taken, the terminal's
- * too: what is left unasked would be taken for the next one of its number. */
-static bool was_group_sent(struct run *run, int sig) {
-    uint64_t seen = run->witness > 0 ? pending_for(run->witness) : 0;
-    if (seen) {
-        run->group_sent |= seen;
-        witness_end(run->witness);
-        run->witness = witness_start();
-    }
-    uint64_t bit = UINT64_C(1) << (sig - 1);
-    bool found = run->group_sent & bit;
-    run->group_sent &= ~bit;
-    return found;
-}
 
 /* What a terminal sends, and always to a group. */
 static bool is_from_terminal(const siginfo_t *info) {
@@ -128,8 +76,7 @@ static bool is_from_terminal(const siginfo_t *info) {
     }
 }
 
-static void pass_on(struct run *run, const siginfo_t *info) {
-    bool was_group = was_group_sent(run, info->si_signo);
+static void pass_on(const struct run *run, const siginfo_t *info, bool was_group) {
     if ((was_group || is_from_terminal(info)) && getpgid(run->command) == getpgrp())
         return;
     if (info->si_code == SI_QUEUE)
@@ -158,7 +105,7 @@ static void stop_as(struct run *run, int sig) {
     sigprocmask(SIG_BLOCK, &one, NULL);
     if (is_catchable)
         sigaction(sig, &saved, NULL);
-    was_group_sent(run, sig); /* if it was, ours was spent here */
+    witness_spent(&run->witness, sig); /* if the group got it, ours was spent here */
 }
 
 /* Takes every change of a child that there is: others than the command are the witness, and
@@ -169,8 +116,8 @@ static bool has_ended(struct run *run, int *status) {
     pid_t pid;
     bool ended = false;
     while ((pid = waitpid(-1, &change, WNOHANG | WUNTRACED)) > 0) {
-        if (pid == run->witness)
-            run->witness = 0;
+        if (pid == run->witness.pid)
+            run->witness.pid = 0;
         if (pid != run->command)
             continue;
         if (WIFSTOPPED(change)) {
@@ -183,30 +130,42 @@ static bool has_ended(struct run *run, int *status) {
     return ended;
 }
 
-/* The next signal; the waits for locks are looked at meanwhile. */
-static int next_signal(siginfo_t *info) {
+static int signals_descriptor(void) {
     sigset_t all;
     sigfillset(&all);
+    return signalfd(-1, &all, SFD_CLOEXEC);
+}
+
+/* Without a descriptor to be had, signals are looked for so often. */
+static const struct timespec hundredth = {.tv_nsec = 10000000};
+
+/* Returns when a signal may be pending; the waits for locks are looked at meanwhile. */
+static void await_signal(const struct run *run) {
     int64_t interval = waits_interval();
     struct timespec pause = {.tv_sec = interval / 1000000000, .tv_nsec = interval % 1000000000};
-    if (interval == 0)
-        return sigwaitinfo(&all, info);
-    int sig;
-    while ((sig = sigtimedwait(&all, info, &pause)) < 0 && errno == EAGAIN)
-        waits_look();
-    return sig;
+    struct pollfd signals = {.fd = run->signals, .events = POLLIN};
+    const struct timespec *most = run->signals < 0 ? &hundredth : interval ? &pause : NULL;
+    int ready;
+    while ((ready = ppoll(&signals, 1, most, NULL)) <= 0) {
+        if (ready == 0)
+            waits_look();
+        if (run->signals < 0)
+            return;
+    }
 }
 
 static int wait_for(struct run *run) {
     int status;
     for (;;) {
         siginfo_t info;
-        int sig = next_signal(&info);
+        bool was_group;
+        await_signal(run);
+        int sig = witness_take(&run->witness, &info, &was_group);
         if (sig == SIGCHLD && has_ended(run, &status))
             return status;
         /* The kernel's own SIGCHLD has a code above 0; a sender's is the command's as any other. */
         if (sig > 0 && (sig != SIGCHLD || info.si_code <= 0))
-            pass_on(run, &info);
+            pass_on(run, &info, was_group);
     }
 }
 
@@ -246,9 +205,11 @@ int command_run(char **command, char **environment, int *keep) {
         become(command, environment, &inherited);
     }
     release_descriptors(keep);
-    run.witness = witness_start();
+    witness_begin(&run.witness);
+    run.signals = signals_descriptor();
     int status = wait_for(&run);
-    witness_end(run.witness);
+    close(run.signals);
+    witness_end(&run.witness);
     forget_pending();
     sigprocmask(SIG_SETMASK, &inherited.mask, NULL);
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

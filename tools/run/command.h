@@ -11,9 +11,14 @@
 #ifndef RACESHIM_TOOLS_COMMAND_H
 #define RACESHIM_TOOLS_COMMAND_H
 
+#include <sys/types.h>
+
 /* Runs it to its end. Returns its exit status, 128 + N if signal N ended it, 126 or 127 with a
  * message if it could not be executed. keep: a descriptor of ours, close-on-exec, that may be
  * moved: it is updated. */
 int command_run(char **command, char **environment, int *keep);
+
+/* In a child: ends it when its parent ends, whatever ends that. */
+void die_with(pid_t parent);
 
 #endif
