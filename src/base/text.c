@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#include "base/layout.h"
+
 #include <string.h>
 
 void text_begin(struct text *text, char *bytes, size_t size) {
@@ -44,13 +46,13 @@ void text_add_decimal(struct text *text, uint64_t value) {
     add_number(text, value, 10, 1);
 }
 
-void text_add_signed(struct text *text, int64_t value) {
+FEW_PROCESSES void text_add_signed(struct text *text, int64_t value) {
     if (value < 0)
         text_add_char(text, '-');
     text_add_decimal(text, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
-void text_add_hex(struct text *text, uint64_t value, unsigned min_digits) {
+FEW_PROCESSES void text_add_hex(struct text *text, uint64_t value, unsigned min_digits) {
     add_number(text, value, 16, min_digits > 0 ? min_digits : 1);
 }
 
@@ -77,7 +79,7 @@ bool text_decimal(const char *text, size_t length, uint64_t *value) {
     return true;
 }
 
-bool text_seconds(const char *text, size_t length, int64_t *ns) {
+FEW_PROCESSES bool text_seconds(const char *text, size_t length, int64_t *ns) {
     const uint64_t second = 1000000000;
     const char *point = memchr(text, '.', length);
     size_t whole = point != NULL ? (size_t)(point - text) : length;
@@ -137,7 +139,7 @@ ssize_t text_unescape(char *target, size_t size, const char *text, size_t length
     return (ssize_t)used;
 }
 
-void text_add_escaped(struct text *text, const char *string) {
+FEW_PROCESSES void text_add_escaped(struct text *text, const char *string) {
     for (; *string != '\0'; string++) {
         unsigned char c = (unsigned char)*string;
         if (c > ' ' && c != '%' && c != 0x7f) {
@@ -232,7 +234,7 @@ static const char *match_element(const char *p, unsigned char c, const char **un
     return *p != '\0' && (unsigned char)*p == c ? p + 1 : NULL;
 }
 
-bool glob_match(const char *pattern, const char *text) {
+FEW_PROCESSES bool glob_match(const char *pattern, const char *text) {
     const char *unclosed = NULL;
     const char *behind_star = NULL;
     const char *retry = NULL;

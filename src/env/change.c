@@ -1,5 +1,6 @@
 #include "env/change.h"
 
+#include "base/layout.h"
 #include "base/loaded.h"
 #include "env/array.h"
 #include "env/layer.h"
@@ -286,7 +287,7 @@ static bool clear_view(struct env_thread *thread, stack_id stack) {
     return true;
 }
 
-int change_clear(const struct caller *caller) {
+FEW_PROCESSES int change_clear(const struct caller *caller) {
     bool between = is_between_threads();
     struct env_thread *thread = between ? thread_here() : NULL;
     struct tell_site site = {.times = 0};

@@ -2,6 +2,7 @@
 #include "hooks/hook.h"
 #include "hooks/shell.h"
 
+#include "base/layout.h"
 #include "lock/closing.h"
 #include "lock/hidden.h"
 #include "lock/relief.h"
@@ -147,7 +148,8 @@ static int close_pieces(unsigned first, unsigned last, int flags) {
     return result;
 }
 
-int hook_close_range(unsigned first, unsigned last, int flags, const struct caller *caller) {
+FEW_PROCESSES int hook_close_range(unsigned first, unsigned last, int flags,
+                                   const struct caller *caller) {
     if (!real_exists(REAL_close_range))
         return answer(-ENOSYS);
     if (first > last || !room_here() || owner_is_vfork_child())
@@ -157,11 +159,11 @@ int hook_close_range(unsigned first, unsigned last, int flags, const struct call
     return close_pieces(first, last, flags);
 }
 
-HOOK int close_range(unsigned first, unsigned last, int flags) {
+HOOK FEW_PROCESSES int close_range(unsigned first, unsigned last, int flags) {
     return hook_close_range(first, last, flags, CALLER);
 }
 
-HOOK void closefrom(int first) {
+HOOK FEW_PROCESSES void closefrom(int first) {
     unsigned from = first < 0 ? 0 : (unsigned)first;
     if (!room_here() || owner_is_vfork_child()) {
         real(closefrom)(first);
@@ -214,7 +216,7 @@ HOOK int pclose(FILE *stream) {
 }
 
 #define FREOPEN(name)                                                                              \
-    HOOK FILE *name(const char *path, const char *mode, FILE *stream) {                            \
+    HOOK FEW_PROCESSES FILE *name(const char *path, const char *mode, FILE *stream) {              \
         struct closing closing;                                                                    \
         struct popen_end end;                                                                      \
         popen_end_begin(&end, stream);                                                             \
@@ -241,7 +243,7 @@ HOOK int closedir(DIR *directory) {
 }
 
 /* Descriptors that come in a message may be copies of our own. */
-static void mark_received(struct room *room, struct msghdr *message) {
+FEW_PROCESSES static void mark_received(struct room *room, struct msghdr *message) {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
@@ -254,7 +256,7 @@ static void mark_received(struct room *room, struct msghdr *message) {
     }
 }
 
-HOOK ssize_t recvmsg(int socket, struct msghdr *message, int flags) {
+HOOK FEW_PROCESSES ssize_t recvmsg(int socket, struct msghdr *message, int flags) {
     ssize_t got = real(recvmsg)(socket, message, flags);
     struct room *room = got >= 0 ? room_here() : NULL;
     if (room && message->msg_controllen != 0)
@@ -262,8 +264,8 @@ HOOK ssize_t recvmsg(int socket, struct msghdr *message, int flags) {
     return got;
 }
 
-HOOK int recvmmsg(int socket, struct mmsghdr *messages, unsigned count, int flags,
-                  struct timespec *timeout) {
+HOOK FEW_PROCESSES int recvmmsg(int socket, struct mmsghdr *messages, unsigned count, int flags,
+                                struct timespec *timeout) {
     int got = real(recvmmsg)(socket, messages, count, flags, timeout);
     struct room *room = got > 0 ? room_here() : NULL;
     for (int i = 0; room && i < got; i++)
