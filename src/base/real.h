@@ -69,4 +69,9 @@ static inline void *real_slot(enum real_index index) {
 
 #define real(name) ((__typeof__(&name))real_slot(REAL_##name))
 
+/* NULL before the first real(name): for a hook whose way is so short that looking for it would be seen in its time,
+ * and that has another way for what is rare. */
+#define real_known(name)                                                                           \
+    ((__typeof__(&name))__atomic_load_n(&real_slots[REAL_##name], __ATOMIC_RELAXED))
+
 #endif

@@ -35,9 +35,10 @@ HOOK_REST int dup_noted(int fd, int copy) {
 }
 
 HOOK int dup(int fd) {
-    if (hidden_any())
+    __typeof__(&dup) next = real_known(dup);
+    if (__builtin_expect(hidden_any() || !next, 0))
         return dup_rest(fd);
-    int copy = real(dup)(fd);
+    int copy = next(fd);
     /* Another thread may have locked for the first time meanwhile. */
     if (room_is_made() && copy >= 0)
         return dup_noted(fd, copy);
@@ -126,9 +127,10 @@ HOOK_REST int close_rest(int fd) {
 }
 
 HOOK int close(int fd) {
-    if (room_is_made())
+    __typeof__(&close) next = real_known(close);
+    if (__builtin_expect(room_is_made() || !next, 0))
         return close_rest(fd);
-    return real(close)(fd);
+    return next(fd);
 }
 HOOK_ALIAS(__close, close);
 
