@@ -20,7 +20,7 @@ place, pid, *options = sys.argv[1:]
 head = dict(dict(magic=0x6563617274676e69, version=1, capacity=65536, count=None, exe="/bin/prog"),
             **dict(option.split("=", 1) for option in options))
 names = "nothing granted refused unlocked closed began ended exit".split()
-records = b""
+records = []
 for line in sys.stdin:
     words = line.split()
     values = dict(time=0, dev=1, ino=2, start=0, end=2**63 - 1, stack=0, tid=int(pid), fd=3, result=0, other=7,
@@ -28,12 +28,12 @@ for line in sys.stdin:
     values.update((word.split("=")[0], int(word.split("=")[1])) for word in words[1:])
     number = names.index(words[0]) if words[0] in names else int(words[0])
     when = int(values["time"] * 10**6 + (1764000000 * 10**9 if 0 <= values["time"] < 10**9 else 0))
-    records += struct.pack("=qQQQQIiiiiBBBB", max(-2**63, min(when, 2**63 - 1)), *(values[name] for name in
-               "dev ino start end stack tid fd result other kind type".split()), 0, number)
-count = len(records) // 64 if head["count"] is None else int(head["count"])
+    records.append(struct.pack("=qQQQQIiiiiBBBB", max(-2**63, min(when, 2**63 - 1)), *(values[name] for name in
+                   "dev ino start end stack tid fd result other kind type".split()), 0, number))
+count = len(records) if head["count"] is None else int(head["count"])
 with open(os.environ["SESSION"] + "/trace." + place, "wb") as file:
     file.write(struct.pack("=QIIQiI4064s", int(head["magic"]), int(head["version"]), int(head["capacity"]), count,
-                           int(pid), 0, os.fsencode(head["exe"])) + records)
+                           int(pid), 0, os.fsencode(head["exe"])) + b"".join(records))
 with open(os.environ["SESSION"] + "/stacks." + place, "w") as file:
     file.write('{"dev":1,"ino":2,"path":"/w/l"}\n{"id":9,"stack":[{"module":"/bin/none","build_id":"","offset":"0x77"}]}\n')
 END
