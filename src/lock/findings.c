@@ -214,6 +214,16 @@ static void draft_end(struct draft *draft) {
     scratch_end(draft, sizeof *draft);
 }
 
+/* provisional: NULL, or where to keep the place of a record that is to be taken back. */
+static void draft_end_at(struct draft *draft, struct log_place *provisional) {
+    if (!provisional) {
+        draft_end(draft);
+        return;
+    }
+    log_provisional(&draft->event, provisional);
+    scratch_end(draft, sizeof *draft);
+}
+
 void finding(enum event_kind kind, enum event_action action, const struct request *q,
              struct file *file, const struct met *there) {
     /* The descriptor of a lost lock's other side is open; the one that was closed may be another
@@ -328,10 +338,8 @@ void finding_wait_begins(const struct request *q, struct file *file,
     struct draft *draft =
         draft_about_process(EVENT_LONG_WAIT, ACTION_WAITED, q, file, holder, since_ns,
                             "the wait had not ended when the record ended");
-    if (!draft)
-        return;
-    log_provisional(&draft->event, place);
-    scratch_end(draft, sizeof *draft);
+    if (draft)
+        draft_end_at(draft, place);
 }
 
 void finding_ancestor(const struct request *q, struct file *file,
@@ -339,13 +347,8 @@ void finding_ancestor(const struct request *q, struct file *file,
                       struct log_place *provisional) {
     struct draft *draft =
         draft_about_process(EVENT_ANCESTOR_WAIT, ACTION_WAITED, q, file, holder, since_ns, detail);
-    if (!draft)
-        return;
-    if (provisional)
-        log_provisional(&draft->event, provisional);
-    else
-        log_event(&draft->event);
-    scratch_end(draft, sizeof *draft);
+    if (draft)
+        draft_end_at(draft, provisional);
 }
 
 void finding_if_leaked(const struct request *q, struct file *file,
@@ -449,7 +452,7 @@ static struct event_party party_of(const struct wait_party *party) {
 }
 
 void finding_deadlock(const struct request *q, struct file *file, const struct wait_cycle *cycle,
-                      enum event_action action, const char *detail) {
+                      enum event_action action, const char *detail, struct log_place *provisional) {
     bool alone = cycle->length == 1;
     struct draft *draft =
         draft_begin(alone ? EVENT_SELF_DEADLOCK : EVENT_DEADLOCK, action, q, file, q->fd);
@@ -468,7 +471,7 @@ void finding_deadlock(const struct request *q, struct file *file, const struct w
         draft->event.edges = draft->edges;
         draft->event.edge_count = cycle->count;
     }
-    draft_end(draft);
+    draft_end_at(draft, provisional);
 }
 
 void finding_degraded(int fd, struct file *file, const char *why, const struct caller *caller) {

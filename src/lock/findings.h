@@ -94,9 +94,10 @@ void finding_if_inverted(const struct request *request, const struct file *file,
                          struct picture_hold *hold, stack_id stack);
 
 /* A cycle of waits, with every edge. One of a single thread is a self-deadlock. detail: NULL, or what
- * else there is to it. */
+ * else there is to it. provisional: NULL, or the place of a record that is taken back when more is known. */
 void finding_deadlock(const struct request *request, struct file *file,
-                      const struct wait_cycle *cycle, enum event_action action, const char *detail);
+                      const struct wait_cycle *cycle, enum event_action action, const char *detail,
+                      struct log_place *provisional);
 
 /* What the request asks for, in the picture's terms. */
 struct picture_request finding_picture_request(const struct request *request,

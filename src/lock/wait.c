@@ -133,6 +133,9 @@ struct wait_in_kernel {
     struct wait_ticket ticket;
     /* Of a wait that has not ended: that it is long, and that it is for an ancestor. */
     struct log_place record, ancestor_record;
+    /* That it closes a ring, which the kernel may find too and refuse. */
+    struct wait_cycle *cycle; /* in scratch memory; NULL: none */
+    struct log_place cycle_record;
     struct picture_wait *shown;
     struct finding_holder holder;
     stack_id stack;               /* where the lock was asked for; 0: not captured */
@@ -141,6 +144,18 @@ struct wait_in_kernel {
 
 __thread struct wait_in_kernel *wait_here;
 
+/* What became of the ring is known at the end; should the program be killed before, it waited. */
+static void report_cycle(struct wait_in_kernel *k, enum event_action action) {
+    const struct waiting *w = k->waiting;
+    struct wait_cycle *cycle = k->cycle;
+    if (!cycle)
+        return;
+    k->cycle = NULL;
+    log_take_back(&k->cycle_record);
+    finding_deadlock(w->request, w->description->file, cycle, action, NULL, NULL);
+    scratch_end(cycle, sizeof *cycle);
+}
+
 static void leave_wait(void *argument) {
     struct wait_in_kernel *w = argument;
     struct room *room = w->waiting->request->room;
@@ -148,6 +163,7 @@ static void leave_wait(void *argument) {
         return; /* left before, by a jump */
     wait_here = w->outer;
     wait_withdraw(&w->ticket);
+    report_cycle(w, ACTION_WAITED);
     log_take_back(&w->record);
     log_take_back(&w->ancestor_record);
     picture_end_wait(w->shown);
@@ -315,14 +331,20 @@ static void report_ancestor(const struct waiting *w, const struct wait_end *end,
         provisional);
 }
 
-static void report_end(const struct waiting *w, int result, const struct wait_end *end) {
+static bool gave_up(int result, int64_t lasted) {
+    return has_timeout() && lasted >= settings.lock_timeout_ns &&
+           (result == -EDEADLK || result == -EWOULDBLOCK);
+}
+
+static void report_end(struct wait_in_kernel *k, int result, const struct wait_end *end) {
+    const struct waiting *w = k->waiting;
     struct file *file = w->description->file;
     int64_t lasted = now(CLOCK_MONOTONIC) - end->began;
     int64_t since = now(CLOCK_REALTIME) - lasted;
-    bool gave_up = has_timeout() && lasted >= settings.lock_timeout_ns &&
-                   (result == -EDEADLK || result == -EWOULDBLOCK);
+    bool timed_out = gave_up(result, lasted);
+    report_cycle(k, result == -EDEADLK && !timed_out ? ACTION_REFUSED : ACTION_WAITED);
     bool was_long = settings.wait_warn_ns > 0 && lasted >= settings.wait_warn_ns;
-    if (gave_up)
+    if (timed_out)
         finding_about_process(EVENT_LOCK_TIMEOUT, ACTION_REFUSED, w->request, file, end->holder,
                               since,
                               "the wait was given up after the limit that lock-timeout sets");
@@ -330,7 +352,7 @@ static void report_end(const struct waiting *w, int result, const struct wait_en
         finding_about_process(EVENT_LONG_WAIT, ACTION_WAITED, w->request, file, end->holder, since,
                               "the wait lasted longer than the limit that wait-warn sets");
     /* Where it was sure from the beginning it was said then. */
-    if (end->ancestry == ANCESTRY_ANCESTOR && (gave_up || was_long))
+    if (end->ancestry == ANCESTRY_ANCESTOR && (timed_out || was_long))
         report_ancestor(w, end, since,
                         result == 0 ? ANCESTRY_ANCESTOR : ancestry_now(end->holder->pid), NULL);
     if (result == 0 && is_stale(w))
@@ -361,18 +383,25 @@ static bool may_refuse(const struct waiting *w) {
 }
 
 /* Looks for a cycle. 0: wait; 1: the lock is granted after all; -EDEADLK: refused. */
-static int settle_cycle(struct wait_in_kernel *k, struct wait_cycle *cycle, bool *deadlock) {
+static int settle_cycle(struct wait_in_kernel *k, struct wait_cycle **cycle, bool *deadlock) {
+    const struct waiting *w = k->waiting;
     *deadlock = false;
-    if (!wait_scan(&k->ticket, cycle))
+    if (!wait_scan(&k->ticket, *cycle))
         return 0;
     /* A holder may have let go while the cycle was read. */
-    int again = try_now(k->waiting);
+    int again = try_now(w);
     if (again == 0)
         return 1;
     *deadlock = true;
-    bool refuse = may_refuse(k->waiting);
-    finding_deadlock(k->waiting->request, k->waiting->description->file, cycle,
-                     refuse ? ACTION_REFUSED : ACTION_WAITED, NULL);
+    bool refuse = may_refuse(w);
+    bool may_kernel = w->kind == WAIT_POSIX;
+    finding_deadlock(w->request, w->description->file, *cycle,
+                     refuse ? ACTION_REFUSED : ACTION_WAITED, NULL,
+                     may_kernel ? &k->cycle_record : NULL);
+    if (may_kernel) {
+        k->cycle = *cycle;
+        *cycle = NULL;
+    }
     return refuse ? -EDEADLK : 0;
 }
 
@@ -383,7 +412,7 @@ static int prepare(struct wait_in_kernel *k, bool *deadlock) {
     int result = 0;
     *deadlock = false;
     if (publish(k, &holds) && cycle)
-        result = settle_cycle(k, cycle, deadlock);
+        result = settle_cycle(k, &cycle, deadlock);
     holds_end(&holds);
     scratch_end(cycle, sizeof *cycle);
     return result;
@@ -450,7 +479,7 @@ static void report_ring(const struct wait_in_kernel *k, pid_t holder) {
     sys_call3(SYS_prctl, PR_GET_NAME, (long)here->thread, 0);
     if (holder_of(w) == holder && ring_find(cycle, k->shown, holder))
         finding_deadlock(q, w->description->file, cycle, ACTION_WAITED,
-                         "each waits for a lock whose holder waits for the next one to end");
+                         "each waits for a lock whose holder waits for the next one to end", NULL);
     scratch_end(cycle, sizeof *cycle);
 }
 
@@ -485,7 +514,7 @@ int wait_for_lock(const struct waiting *w) {
             trace_end_of(&k, TRACE_WAIT_ENDED, &(struct traced_wait){0, holder, result});
         log_take_back(&k.record);
         log_take_back(&k.ancestor_record);
-        report_end(w, result, &end);
+        report_end(&k, result, &end);
     }
     pthread_cleanup_pop(1);
     return result == 1 ? 0 : result;
