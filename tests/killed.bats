@@ -18,18 +18,17 @@ else
   KILLS=100
 fi
 
-# whole_records DIR: each line of each file is a record with the fields that every one has, and is ended; blanks are
-# left where one was taken back.
+# whole_records DIR: each line of each file is a record with the fields that every one has, and is ended; blanks may be
+# left of one that was not written.
 whole_records() {
   local file
   for file in "$1"/*.jsonl; do
-    [ -s "$file" ] || continue
-    [ -z "$(tail -c 1 "$file")" ] || {
+    [ -z "$(tail -c 1 "$file" | tr -d ' ')" ] || {
       echo "$file: its last line is not ended"
       return 1
     }
   done
-  cat "$1"/*.jsonl | grep -v '^ *$' >lines
+  cat "$1"/*.jsonl | grep '[^ ]' >lines
   jq -c 'select(.v == 1 and (.count > 0) and (.pid > 0) and (.tid > 0) and
     ([.kind, .severity, .action, .time, .id, .thread, .exe] | all(type == "string")) and
     (.time | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{9}Z$")))' lines >whole

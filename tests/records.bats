@@ -5,15 +5,15 @@ load harm
 
 ask() { shimmed "$PROBES/asks_against_own_lock" "$@"; }
 
-lines() { cat "$SESSION"/*.jsonl | grep -vc '^ *$'; }
+lines() { cat "$SESSION"/*.jsonl | wc -l; }
 
-# Every line of the session is one JSON object, or blank, and the last one ends.
+# Every line of the session is one JSON object, and the last one ends.
 all_parse() {
   local file
   for file in "$SESSION"/*.jsonl; do
     [ -s "$file" ] || continue
     [ "$(tail -c 1 "$file" | od -An -tx1 | tr -d ' ')" = 0a ] || return 1
-    [ "$(jq -c 'select(type == "object")' "$file" | wc -l)" = "$(grep -vc '^ *$' "$file")" ] || return 1
+    [ "$(jq -c 'select(type == "object")' "$file" | wc -l)" = "$(wc -l <"$file")" ] || return 1
   done
 }
 

@@ -269,8 +269,8 @@ static bool write_line(int fd, char *line, size_t length, uint64_t at) {
 }
 
 /* SIGKILL ends a write between two pages, with the first of them written. So a line lies in one
- * page, whatever the machine's size of pages is: one that would not begins the next, behind a line
- * of blanks. Of one that is longer than a page what was written may be left, without a newline.
+ * page, whatever the machine's size of pages is: one that would not begins the next, behind blanks,
+ * which JSON allows before a value. Of one that is longer than a page what was written may be left, without a newline.
  *
  * Takes the writer's line, and returns where it begins, or -1. */
 static int64_t append_line(struct log *log, int fd, size_t length) {
@@ -280,7 +280,6 @@ static int64_t append_line(struct log *log, int fd, size_t length) {
     if (gap > 0) {
         memmove(line + gap, line, length);
         memset(line, ' ', gap);
-        line[gap - 1] = '\n';
     }
     if (!write_line(fd, line, gap + length, log->end))
         return -1;
@@ -377,8 +376,10 @@ static void pad_line(char *line, size_t length, size_t size) {
     memcpy(line + size - 2, "}\n", 2);
 }
 
+/* The blanks become part of the next line. Of a slot that cannot be overwritten at once, see append_line, they stay a line
+ * of their own, which alone is spoilt then. */
 static bool blank_line(struct log *log, int fd, const struct slot *slot) {
-    size_t left = slot->size - 1;
+    size_t left = slot->size <= RECORD_PAGE ? slot->size : slot->size - 1;
     uint64_t at = slot->at;
     if (!log_may_write_up_to(at + left))
         return false;

@@ -1,6 +1,6 @@
 /* Reads what report/json.h writes, by a grammar of its own: strict JSON (RFC 8259) on one line.
  *
- *     json_is_line(line, length)                           is it one whole object and a '\n'?
+ *     json_is_line(line, length)                           is it one whole object, and a '\n'?
  *     json_get(line, length, "here.stack.0.module", ...)   the value at a path
  */
 #ifndef RACESHIM_TESTS_JSON_READER_H
@@ -147,7 +147,8 @@ JSON_READER bool json_skip(struct json_reader *r, int depth) {
 
 JSON_READER bool json_is_line(const char *line, size_t length) {
     struct json_reader r = {(const unsigned char *)line, (const unsigned char *)line + length};
-    return length > 0 && line[0] == '{' && json_skip(&r, 64) && json_take(&r, "\n") &&
+    json_skip_blanks(&r);
+    return r.at < r.end && *r.at == '{' && json_skip(&r, 64) && json_take(&r, "\n") &&
            r.at == r.end;
 }
 

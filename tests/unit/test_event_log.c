@@ -89,9 +89,8 @@ static void read_file(const char *name) {
 }
 
 /* Before a record that begins a page, and what is left of one that was taken back. */
-static size_t blank_lines(const char *at) {
-    size_t length = strspn(at, " ");
-    return at[length] == '\n' ? length + 1 + blank_lines(at + length + 1) : 0;
+static size_t blanks(const char *at) {
+    return strspn(at, " \n");
 }
 
 /* Reads everything; each line must be a whole record, or blank. Returns how many there are. */
@@ -105,7 +104,7 @@ static int read_session(void) {
         free(entries[i]);
     }
     free(entries);
-    for (const char *at = lines; lines_length > 0 && *(at += blank_lines(at)); count++) {
+    for (const char *at = lines; lines_length > 0 && *(at += blanks(at)); count++) {
         const char *end = strchr(at, '\n');
         if (end == NULL) {
             CHECK(!"the last line ends");
@@ -120,9 +119,14 @@ static int read_session(void) {
 
 static const char *line_number(int number) {
     const char *at = lines;
-    while (number-- > 0 && at && *(at += blank_lines(at)))
+    while (number-- > 0 && at && *(at += blanks(at)))
         at = strchr(at, '\n') + 1;
-    return at ? at + blank_lines(at) : NULL;
+    return at ? at + blanks(at) : NULL;
+}
+
+/* Does each line hold a record, as a reader wants it that knows no more than JSON Lines? */
+static bool has_blank_line(void) {
+    return lines[0] == '\n' || strstr(lines, "\n\n") || strstr(lines, " \n");
 }
 
 /* A field of a record; "(none)" if there is none. */
@@ -401,7 +405,8 @@ __attribute__((noreturn)) static void log_without_end(void) {
 
 /* Longer than a page: what is left of it has no newline. */
 static void expect_whole_records_until(const char *end) {
-    for (const char *at = lines, *next; *(at += blank_lines(at)); at = next) {
+    CHECK(!has_blank_line());
+    for (const char *at = lines, *next; *(at += blanks(at)); at = next) {
         next = strchr(at, '\n');
         next = next ? next + 1 : end;
         size_t begins = (size_t)(at - lines) % RECORD_PAGE;
@@ -902,6 +907,7 @@ LOG_TEST(26, "L5: taking a record back leaves those round it as they are") {
     log_plain("after");
     log_plain("other");
     CHECK_EQ(read_session(), 3);
+    CHECK(!has_blank_line());
     CHECK_STR(field(0, "detail"), "before");
     CHECK_STR(field(1, "detail"), "after");
     CHECK_STR(field(2, "detail"), "other");
@@ -927,6 +933,7 @@ LOG_TEST(27, "R1: the log does not grow with the records that were taken back") 
     log_take_back(&before);
     log_take_back(&place);
     CHECK_EQ(read_session(), 1);
+    CHECK(!has_blank_line());
     return 0;
 }
 
