@@ -1,6 +1,6 @@
 /* Reads what report/json.h writes, by a grammar of its own: strict JSON (RFC 8259) on one line.
  *
- *     json_is_line(line, length)                           is it one whole object, and a '\n'?
+ *     json_is_line(line, length)                           is it one whole object and a '\n'?
  *     json_get(line, length, "here.stack.0.module", ...)   the value at a path
  */
 #ifndef RACESHIM_TESTS_JSON_READER_H
@@ -196,6 +196,7 @@ JSON_READER bool json_step(struct json_reader *r, const char *step, size_t lengt
 JSON_READER const char *json_get(const char *line, size_t length, const char *path, char *out,
                                  size_t size) {
     struct json_reader r = {(const unsigned char *)line, (const unsigned char *)line + length};
+    json_skip_blanks(&r);
     while (*path) {
         size_t step = strcspn(path, ".");
         if (!json_step(&r, path, step))
