@@ -72,8 +72,10 @@ static void fork_calls(void) {
         say("fork_child", 1);
         _exit(0);
     }
+    int after = errno;
+    wait_for(child); /* it says its own first */
+    errno = after;
     say("fork", child > 0);
-    wait_for(child);
     FILE *pipe_end = popen("true", "re");
     errno = BEFORE;
     say("pclose", pclose(pipe_end) == 0);
