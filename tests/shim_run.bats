@@ -240,9 +240,13 @@ sessions() { find "$WORK" -maxdepth 1 -name 'raceshim-*'; }
     kill -USR1 "$job"
     until_true has_line log "got=$(kill -l USR1)"
     until_true has_taken_all "$job"
+    kill -USR2 -- "-$job"
+    until_true has_line log "got=$(kill -l USR2)"
+    until_true has_taken_all "$job"
     kill -TERM "$job"
     wait "$job"
     count_is log "got=$(kill -l USR1)" 1
+    count_is log "got=$(kill -l USR2)" 1
   done
 }
 

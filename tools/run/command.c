@@ -116,8 +116,11 @@ static bool has_ended(struct run *run, int *status) {
     pid_t pid;
     bool ended = false;
     while ((pid = waitpid(-1, &change, WNOHANG | WUNTRACED)) > 0) {
-        if (pid == run->witness.pid)
+        if (pid == run->witness.pid) {
             run->witness.pid = 0;
+            witness_end(&run->witness);
+            witness_begin(&run->witness);
+        }
         if (pid != run->command)
             continue;
         if (WIFSTOPPED(change)) {
