@@ -23,12 +23,14 @@ fi
 whole_records() {
   local file
   for file in "$1"/*.jsonl; do
+    [ -e "$file" ] || continue
     [ -z "$(tail -c 1 "$file" | tr -d ' ')" ] || {
       echo "$file: its last line is not ended"
       return 1
     }
   done
-  cat "$1"/*.jsonl | grep '[^ ]' >lines
+  # On a busy machine all may have been killed before they had anything to say.
+  cat "$1"/*.jsonl 2>/dev/null | grep '[^ ]' >lines || [ ! -s lines ]
   jq -c 'select(.v == 1 and (.count > 0) and (.pid > 0) and (.tid > 0) and
     ([.kind, .severity, .action, .time, .id, .thread, .exe] | all(type == "string")) and
     (.time | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{9}Z$")))' lines >whole

@@ -1,8 +1,8 @@
 /* Any bytes as lock lines: however they are cut into chunks, the same locks come out, and they make
  * sense.
  *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/fuzz_fdinfo.c
- * src/lock/fdinfo.c src/base/text.c
+ *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/fuzz_fdinfo.c \
+ *         src/lock/fdinfo.c src/base/text.c
  *
  * The first byte chooses the chunks' size and the form of the lines. */
 #include "lock/fdinfo.h"

@@ -1,8 +1,8 @@
 /* Any strings in any structure and any room: the line is valid JSON, harmless to read, and a string
  * that was written whole can be recovered.
  *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -Itests/unit tests/fuzz/fuzz_json.c
- * src/report/json.c
+ *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -Itests/unit tests/fuzz/fuzz_json.c \
+ *         src/report/json.c
  *
  * The first two bytes choose the room, then each byte a step; a string takes its length from the
  * next byte. */

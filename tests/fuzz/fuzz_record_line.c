@@ -2,7 +2,7 @@
  * what is printed of it is JSON that is read again.
  *
  *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Ibuild -Isrc \
- *         tests/fuzz/fuzz_record_line.c tools/report/{print,record,scan,skim,tree}.c \
+ *         tests/fuzz/fuzz_record_line.c tools/report/{pool,print,record,scan,skim,tree}.c \
  *         tools/common/{kinds,memory,output}.c -ljansson
  */
 #include "../../tools/report/record.h"

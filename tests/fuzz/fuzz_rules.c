@@ -1,7 +1,7 @@
 /* Any bytes as a rules file, and as path, program and name to ask for.
  *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/fuzz_rules.c
- * src/base/rules.c src/base/text.c
+ *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/fuzz_rules.c \
+ *         src/base/rules.c src/base/text.c
  *
  * The input: path, program and name, each ended by a NUL; the rest is the file. */
 #include "base/rules.h"

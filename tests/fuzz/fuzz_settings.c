@@ -1,7 +1,7 @@
 /* Any string as RACESHIM: what is understood of it is printed and read back as the same.
  *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/fuzz_settings.c
- * src/base/settings.c src/base/text.c
+ *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/fuzz_settings.c \
+ *         src/base/settings.c src/base/text.c
  */
 #include "base/settings.h"
 
