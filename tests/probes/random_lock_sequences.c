@@ -652,7 +652,7 @@ static void read_line(const char *line, struct table tables[2]) {
 /* Returns in how many pieces the kernel gave the list. Between two pieces, other programs may lock.
  */
 static int read_tables(struct table tables[2]) {
-    static char text[1 << 20];
+    static char text[16 << 20];
     size_t filled = 0;
     ssize_t got;
     int pieces = 0;
@@ -682,15 +682,17 @@ static int same_tables(struct table tables[2]) {
     return 1;
 }
 
+/* Where other programs lock all the time, the pieces fit together now and then only. */
 static void compare_tables(void) {
     static struct table tables[2];
+    static int patience = 20000;
     int pieces, attempts = 0, alike = 0;
     do {
         pieces = read_tables(tables);
         alike = same_tables(tables) ? alike + 1 : 0;
         if (alike > (pieces > 1)) /* pieces of two moments may seem alike once */
             return;
-    } while (pieces > 1 && ++attempts < 1000);
+    } while (pieces > 1 && (++attempts < 1000 || patience-- > 0));
     report_difference("the kernel's lists of locks");
     for (int file = 0; file < 2 && options.verbose; file++)
         for (int i = 0; i < tables[file].count; i++)
