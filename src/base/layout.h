@@ -9,4 +9,8 @@
 #define EVERY_PROCESS __attribute__((section(".text.startup")))
 #define FEW_PROCESSES __attribute__((cold))
 
+/* What takes some nanoseconds and is called all the time begins a line of the processor's cache: or any change elsewhere could
+ * make it a fourth slower. */
+#define ALL_THE_TIME __attribute__((aligned(64)))
+
 #endif

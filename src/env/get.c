@@ -38,10 +38,9 @@ static inline uint32_t tags_equal(const uint16_t *tags, __m128i wanted) {
 }
 
 /* Behind slot *at. */
-static __attribute__((noinline)) enum known find_tag_behind(const struct index *index,
-                                                            char *const *base, size_t count,
-                                                            const char *name, uint16_t tag,
-                                                            size_t *at, char **value) {
+ALL_THE_TIME static __attribute__((noinline)) enum known
+find_tag_behind(const struct index *index, char *const *base, size_t count, const char *name,
+                uint16_t tag, size_t *at, char **value) {
     const __m128i wanted = _mm_set1_epi16((short)tag);
     size_t next = *at + 1;
     uint32_t counts = UINT32_MAX << next % INDEX_STEP;
@@ -155,7 +154,8 @@ void get_passed_many(size_t count) {
     sys_restore_signals(&saved);
 }
 
-char *get_further(const struct index *index, const char *name, uint16_t tag, char **base) {
+ALL_THE_TIME char *get_further(const struct index *index, const char *name, uint16_t tag,
+                               char **base) {
     char *value = NULL;
     return ask_index(index, base, name, tag, &value) != UNKNOWN
                ? value

@@ -4,6 +4,7 @@
 #ifndef RACESHIM_ENV_GET_H
 #define RACESHIM_ENV_GET_H
 
+#include "base/layout.h"
 #include "env/array.h"
 #include "env/index.h"
 #include "env/name.h"
@@ -28,7 +29,8 @@ static inline __attribute__((always_inline)) bool get_is(const char *entry, cons
 }
 
 /* Two entries at a time: processors remember the way out of a loop of so many turns, and not of twice as many. */
-static inline char *get_walk(char **base, char **slot, const char *name, uint16_t tag) {
+ALL_THE_TIME static inline char *get_walk(char **base, char **slot, const char *name,
+                                          uint16_t tag) {
     char *entry, *value = NULL;
     for (;; slot += 2) {
         if (!(entry = get_load(slot)) || get_is(entry, name, tag, &value))
@@ -41,7 +43,7 @@ static inline char *get_walk(char **base, char **slot, const char *name, uint16_
     return value;
 }
 
-static inline char *get_once(const char *name, uint16_t tag) {
+ALL_THE_TIME static inline char *get_once(const char *name, uint16_t tag) {
     const struct index *index = atomic_load_explicit(&index_now, memory_order_acquire);
     char **base = __atomic_load_n(&__environ, __ATOMIC_ACQUIRE), *entry, *value;
     if (!base)

@@ -23,7 +23,7 @@ static inline bool is_attended(void) {
     return __builtin_expect(atomic_load_explicit(&view_attention, memory_order_acquire) != 0, 0);
 }
 
-HOOK char *getenv(const char *name) {
+HOOK ALL_THE_TIME char *getenv(const char *name) {
     if (is_off())
         return real(getenv)(name);
     char *value = get(name);
@@ -33,7 +33,7 @@ HOOK char *getenv(const char *name) {
 }
 
 /* Nothing for a program with more rights than its user. */
-HOOK char *secure_getenv(const char *name) {
+HOOK ALL_THE_TIME char *secure_getenv(const char *name) {
     if (is_off())
         return real(secure_getenv)(name);
     if (getauxval(AT_SECURE))
