@@ -105,6 +105,7 @@ a1 close A: ok
 c1 get A 0: free'
   # A close of A would drop all locks of the process bare; it holds no others.
   plays "bare shimmed" "$expected"
+  EXTRA_SETTINGS=lock-timeout=20 plays shimmed "$expected"
   without_event deadlock
   without_event long-wait
 }

@@ -173,4 +173,15 @@ static inline void sys_restore_signals(const struct sys_sigset *saved) {
     sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)saved, 0, SYS_SIGSET_BYTES, 0, 0);
 }
 
+/* What a signal does, as the kernel has it. */
+struct sys_action {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+static inline int sys_sigaction(int sig, const struct sys_action *set, struct sys_action *get) {
+    return (int)sys_call6(SYS_rt_sigaction, sig, (long)set, (long)get, SYS_SIGSET_BYTES, 0, 0);
+}
+
 #endif

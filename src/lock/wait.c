@@ -14,7 +14,9 @@
 #include "report/stack.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -140,6 +142,10 @@ struct wait_in_kernel {
     struct finding_holder holder;
     stack_id stack;               /* where the lock was asked for; 0: not captured */
     struct wait_in_kernel *outer; /* a wait of this thread that a handler interrupted */
+    /* Of a wait with a limit. */
+    int timer; /* plus one; 0: none */
+    bool is_masked;
+    struct sys_sigset mask; /* the program's, while all signals are blocked */
 };
 
 __thread struct wait_in_kernel *wait_here;
@@ -163,6 +169,10 @@ static void leave_wait(void *argument) {
         return; /* left before, by a jump */
     wait_here = w->outer;
     wait_withdraw(&w->ticket);
+    if (w->timer > 0)
+        hidden_close(w->timer - 1);
+    if (w->is_masked)
+        sys_restore_signals(&w->mask);
     report_cycle(w, ACTION_WAITED);
     log_take_back(&w->record);
     log_take_back(&w->ancestor_record);
@@ -227,11 +237,48 @@ static bool has_timeout(void) {
     return settings.lock_timeout_ns > 0 && settings.lock_mode == LOCKS_REPAIR;
 }
 
-/* lock-timeout: tries, with pauses that double up to a twentieth of a second. A pause is a read
- * from a timer's descriptor, because read, unlike sleeps, goes on after a handler with SA_RESTART
- * and ends with EINTR after one without, as the wait itself would. */
-static int wait_until_timeout(const struct waiting *w, int64_t started) {
-    int64_t pause = 1000 * 1000, limit = settings.lock_timeout_ns;
+enum { HANDLERS_RESTART = 1, HANDLERS_END = 2 }; /* bits: with SA_RESTART, and without */
+
+/* libc's own two signals, for pthread_cancel and setuid, are none of the program's. */
+#define OF_LIBC (UINT64_C(3) << 31)
+
+/* Which sorts of handlers may run in this thread. */
+static unsigned handlers_for(const struct sys_sigset *blocked) {
+    unsigned found = 0;
+    for (int sig = 1; sig <= 64; sig++) {
+        struct sys_action action;
+        if (((blocked->bits | OF_LIBC) >> (sig - 1) & 1) != 0 ||
+            sys_sigaction(sig, NULL, &action) < 0 || action.handler == SIG_DFL ||
+            action.handler == SIG_IGN)
+            continue;
+        found |= (action.flags & SA_RESTART) != 0 ? HANDLERS_RESTART : HANDLERS_END;
+    }
+    return found;
+}
+
+/* Pauses until the timer expires. Does a handler end the wait meanwhile? Signals are blocked before and afterwards. poll
+ * lets them in and waits in one step, so that none is missed between two pauses; but it ends with EINTR whichever handler
+ * ran. So where there are handlers of both sorts the pause is a read: that goes on after a handler with SA_RESTART and ends
+ * with EINTR after one without, as the wait itself would, and misses one that runs just before it. */
+static bool pause_is_ended(struct wait_in_kernel *k) {
+    unsigned handlers = handlers_for(&k->mask);
+    struct pollfd expired = {.fd = k->timer - 1, .events = POLLIN};
+    struct sys_sigset mask = k->mask;
+    uint64_t expirations;
+    long got;
+    k->is_masked = false; /* a handler that jumps out jumps with the mask that it has */
+    if (handlers == (HANDLERS_RESTART | HANDLERS_END)) {
+        sys_restore_signals(&mask);
+        got = sys_read(k->timer - 1, &expirations, sizeof expirations);
+        sys_block_signals(&mask);
+    } else {
+        got = sys_call6(SYS_ppoll, (long)&expired, 1, 0, (long)&mask, SYS_SIGSET_BYTES, 0);
+    }
+    k->is_masked = true;
+    return got == -EINTR && handlers != HANDLERS_RESTART;
+}
+
+static int make_timer(void) {
     struct sys_sigset saved;
     sys_block_signals(&saved);
     hidden_begin();
@@ -240,28 +287,38 @@ static int wait_until_timeout(const struct waiting *w, int64_t started) {
         timer = hidden_move(timer);
     hidden_end();
     sys_restore_signals(&saved);
-    if (timer < 0)
+    return timer;
+}
+
+/* lock-timeout: tries, with pauses that double up to a twentieth of a second. */
+static int wait_until_timeout(struct wait_in_kernel *k, int64_t started) {
+    const struct waiting *w = k->waiting;
+    int64_t pause = 1000 * 1000, end = started + settings.lock_timeout_ns;
+    k->timer = make_timer() + 1;
+    if (k->timer <= 0)
         return wait_now(w);
     int result;
+    sys_block_signals(&k->mask);
+    k->is_masked = true;
     while ((result = try_now(w)) == -EAGAIN) {
-        int64_t left = started + limit - now(CLOCK_MONOTONIC);
+        int64_t left = end - now(CLOCK_MONOTONIC);
         if (left <= 0) {
             result = w->kind == WAIT_FLOCK_CALL ? -EWOULDBLOCK : -EDEADLK;
             break;
         }
         int64_t next = pause < left ? pause : left;
         struct itimerspec spec = {.it_value = {next / SECOND, next % SECOND}};
-        uint64_t expirations;
-        sys_call6(SYS_timerfd_settime, timer, 0, (long)&spec, 0, 0, 0);
-        ssize_t got = sys_read(timer, &expirations, sizeof expirations);
-        if (got == -EINTR) {
+        sys_call6(SYS_timerfd_settime, k->timer - 1, 0, (long)&spec, 0, 0, 0);
+        bool is_ended = pause_is_ended(k);
+        pthread_testcancel();
+        if (is_ended) {
             result = -EINTR;
             break;
         }
-        pthread_testcancel();
         pause = pause * 2 < SECOND / 20 ? pause * 2 : SECOND / 20;
     }
-    hidden_close(timer);
+    k->is_masked = false;
+    sys_restore_signals(&k->mask);
     return result;
 }
 
@@ -509,7 +566,7 @@ int wait_for_lock(const struct waiting *w) {
         if (!deadlock && end.ancestry == ANCESTRY_NONE && k.shown)
             report_ring(&k, holder);
         record_begin(&k, &end);
-        result = has_timeout() ? wait_until_timeout(w, end.began) : wait_now(w);
+        result = has_timeout() ? wait_until_timeout(&k, end.began) : wait_now(w);
         if (settings.trace)
             trace_end_of(&k, TRACE_WAIT_ENDED, &(struct traced_wait){0, holder, result});
         log_take_back(&k.record);
