@@ -351,7 +351,8 @@ static void read_wait(const struct picture_wait *wait, struct picture_waiting *w
                                         .dev = wait->dev,
                                         .ino = wait->ino,
                                         .range = {wait->start, wait->end},
-                                        .type = (uint8_t)wait->type};
+                                        .type = (uint8_t)wait->type,
+                                        .lock_class = wait->lock_class};
     memcpy(waiting->thread, wait->thread, sizeof waiting->thread);
 }
 

@@ -93,7 +93,8 @@ struct picture_waiting {
     int64_t since_ns;
     uint64_t dev, ino;
     struct byte_range range;
-    uint8_t type; /* enum range_type */
+    uint8_t type;        /* enum range_type */
+    uint32_t lock_class; /* enum owner_class */
     char thread[16];
 };
 

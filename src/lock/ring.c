@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "lock/ancestor.h"
 #include "lock/holders.h"
+#include "lock/room.h"
 
 #include <string.h>
 
@@ -41,6 +42,15 @@ static bool hangs_on(pid_t holder, const struct picture_waiting *wait) {
            (wait->pid == holder || ancestry_of(parent, holder) == ANCESTRY_HANGS);
 }
 
+/* Who was granted the lock is shown as one that waits for a moment longer. */
+static bool still_waits(const struct picture_waiting *wait) {
+    enum range_type type = wait->type;
+    pid_t holder = wait->lock_class == OWNER_FLOCK
+                       ? holder_find_flock(wait->dev, wait->ino, type)
+                       : holder_find(wait->dev, wait->ino, &wait->range, type);
+    return holder > 0 && holder != wait->pid;
+}
+
 static bool hangs_on_us(const struct search *search, pid_t holder) {
     return holder == sys_getpid() || ancestry_of(search->parent, holder) == ANCESTRY_HANGS;
 }
@@ -60,7 +70,8 @@ static struct wait_party party_of(const struct picture_waiting *wait) {
 static bool follow(struct search *search, pid_t holder, uint32_t members) {
     for (uint32_t i = 0; i < search->count; i++) {
         const struct picture_waiting *wait = &search->waits[i];
-        if (search->is_member[i] || wait->holder <= 0 || !hangs_on(holder, wait))
+        if (search->is_member[i] || wait->holder <= 0 || !hangs_on(holder, wait) ||
+            !still_waits(wait))
             continue;
         search->is_member[i] = true;
         search->cycle->parties[members] = party_of(wait);
