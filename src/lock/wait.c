@@ -261,13 +261,13 @@ static unsigned handlers_for(const struct sys_sigset *blocked) {
  * ran. So where there are handlers of both sorts the pause is a read: that goes on after a handler with SA_RESTART and ends
  * with EINTR after one without, as the wait itself would, and misses one that runs just before it. */
 static bool pause_is_ended(struct wait_in_kernel *k) {
-    unsigned handlers = handlers_for(&k->mask);
+    bool by_read = handlers_for(&k->mask) == (HANDLERS_RESTART | HANDLERS_END);
     struct pollfd expired = {.fd = k->timer - 1, .events = POLLIN};
     struct sys_sigset mask = k->mask;
     uint64_t expirations;
     long got;
     k->is_masked = false; /* a handler that jumps out jumps with the mask that it has */
-    if (handlers == (HANDLERS_RESTART | HANDLERS_END)) {
+    if (by_read) {
         sys_restore_signals(&mask);
         got = sys_read(k->timer - 1, &expirations, sizeof expirations);
         sys_block_signals(&mask);
@@ -275,7 +275,8 @@ static bool pause_is_ended(struct wait_in_kernel *k) {
         got = sys_call6(SYS_ppoll, (long)&expired, 1, 0, (long)&mask, SYS_SIGSET_BYTES, 0);
     }
     k->is_masked = true;
-    return got == -EINTR && handlers != HANDLERS_RESTART;
+    /* A program without such a handler was interrupted by libc's own signals. */
+    return got == -EINTR && (by_read || (handlers_for(&k->mask) & HANDLERS_END) != 0);
 }
 
 static int make_timer(void) {
